@@ -1,0 +1,6 @@
+//! The command line.
+use std::process::ExitCode;
+/// Runs it.
+pub fn run() -> ExitCode {
+    ExitCode::SUCCESS
+}

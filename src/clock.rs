@@ -1,0 +1,94 @@
+//! Points in time, and the only place that reads the system's clock.
+//!
+//! Nothing outside the process can set the clock: a record whose time could be chosen would
+//! prove nothing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp as Instant;
+use jiff::tz::TimeZone;
+
+/// A point in time in UTC, to the millisecond; always written `2026-11-21T09:28:10.123Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    unix_ms: i64,
+}
+
+impl Timestamp {
+    /// A point `unix_ms` milliseconds after 1970-01-01T00:00:00Z.
+    pub fn from_unix_ms(unix_ms: i64) -> Self {
+        Self { unix_ms }
+    }
+
+    /// Milliseconds after 1970-01-01T00:00:00Z.
+    pub fn unix_ms(self) -> i64 {
+        self.unix_ms
+    }
+
+    /// The date in UTC as `(year, month)`, four and two digits.
+    pub fn year_month(self) -> (String, String) {
+        let text = self.to_string();
+        (text[..4].to_owned(), text[5..7].to_owned())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instant = Instant::from_millisecond(self.unix_ms).unwrap_or(Instant::UNIX_EPOCH);
+        let utc = instant.to_zoned(TimeZone::UTC);
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            utc.year(),
+            utc.month(),
+            utc.day(),
+            utc.hour(),
+            utc.minute(),
+            utc.second(),
+            utc.millisecond()
+        )
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = ();
+
+    /// Takes exactly the form that `Display` writes, nothing else.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let instant: Instant = text.parse().map_err(|_| ())?;
+        let this = Self { unix_ms: instant.as_millisecond() };
+        if this.to_string() == text { Ok(this) } else { Err(()) }
+    }
+}
+
+/// Something that knows what time it is.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(Instant::now().as_millisecond())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_only() {
+        let time = Timestamp::from_unix_ms(1_795_253_290_007);
+        assert_eq!(time.to_string(), "2026-11-21T09:28:10.007Z");
+        assert_eq!("2026-11-21T09:28:10.007Z".parse(), Ok(time));
+        for other in ["2026-11-21T09:28:10Z", "2026-11-21T09:28:10.007+00:00", "2026-11-21", ""] {
+            assert_eq!(other.parse::<Timestamp>(), Err(()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The one error type: what was tried, on what, and why it did not work.
+//!
+//! Promises: every value has an [`ErrorKind`], and with it an exit code. It holds no advice; the
+//! command line adds hints by variant.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of everything in this library that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What sort of failure it was; each kind has one exit code (docs/exit-codes.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It was tried and did not work (1).
+    Failed,
+    /// The command line or a manifest makes no sense (2).
+    Usage,
+    /// Nothing there by that name (5).
+    NotFound,
+    /// A rule forbids it (6).
+    Refused,
+    /// The backend cannot be reached (7).
+    Unreachable,
+    /// Configuration, no archive, untrusted place, two archives in one place, newer version (8).
+    Config,
+}
+
+impl ErrorKind {
+    /// The exit code of this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFound => 5,
+            Self::Refused => 6,
+            Self::Unreachable => 7,
+            Self::Config => 8,
+        }
+    }
+
+    /// The word for this kind in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Config => "config",
+        }
+    }
+}
+
+/// Why a path is not archived, restored or overwritten.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The work tree differs from the index.
+    #[error("the work tree differs from the index")]
+    Dirty,
+    /// The index differs from the commit.
+    #[error("the index differs from commit {commit}")]
+    Staged {
+        /// The commit that was compared, as the user named it.
+        commit: String,
+    },
+    /// The file is gone from the work tree.
+    #[error("the file is missing from the work tree")]
+    Missing,
+    /// A merge left the path unresolved.
+    #[error("the path is unmerged")]
+    Unmerged,
+    /// An index flag hides the state of the path.
+    #[error("the index flags the path as {flag}")]
+    Flagged {
+        /// `assume-unchanged`, `skip-worktree` or `intent-to-add`.
+        flag: &'static str,
+    },
+    /// git filters the content of this path.
+    #[error("git converts the content of this path (attribute {attribute})")]
+    Filtered {
+        /// The attribute and its value, such as `filter=lfs`.
+        attribute: String,
+    },
+    /// Another label is in force in this repository.
+    #[error("this repository's label is `{label}`")]
+    OtherLabel {
+        /// The label of `.codex/archive.toml`.
+        label: String,
+    },
+    /// Not a regular file.
+    #[error("it is {what}, not a regular file")]
+    NotRegular {
+        /// `a symbolic link`, `a submodule`, `a special file`.
+        what: &'static str,
+    },
+    /// The path may not be archived or written at all.
+    #[error("{why}")]
+    Forbidden {
+        /// The rule, as a clause.
+        why: &'static str,
+    },
+    /// A file stands there already.
+    #[error("a file is already there")]
+    Exists,
+    /// Outside the repository and the current directory.
+    #[error("it is outside the repository and the current directory")]
+    Outside,
+    /// The way leads through a symbolic link.
+    #[error("a symbolic link is in the way at `{link}`")]
+    ThroughLink {
+        /// The link.
+        link: String,
+    },
+    /// Two approvals are needed.
+    #[error("the item is restricted, and two approvals for `restore` are needed")]
+    Restricted,
+    /// The bytes were destroyed on purpose.
+    #[error("the content was purged")]
+    Purged,
+    /// The path is too long for a stub.
+    #[error("the path is too long for a stub of {limit} bytes")]
+    StubTooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The file changed while it was being archived.
+    #[error("the file changed while it was being archived")]
+    ChangedMeanwhile,
+    /// The deed is part of a commit already.
+    #[error("it is committed already")]
+    Committed,
+    /// Something in the configuration decides so.
+    #[error("{why}")]
+    Policy {
+        /// The rule, as a clause.
+        why: String,
+    },
+}
+
+/// Everything that can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// A verb: `read`, `write`, `rename`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A rule forbids it for this object.
+    #[error("cannot {action} `{object}`: {refusal}")]
+    Refused {
+        /// A verb: `archive`, `restore`.
+        action: &'static str,
+        /// The path or id.
+        object: String,
+        /// The rule.
+        refusal: Refusal,
+    },
+    /// Nothing by that name.
+    #[error("cannot {action} `{object}`: {why}")]
+    NotFound {
+        /// A verb.
+        action: &'static str,
+        /// The path, id or revision.
+        object: String,
+        /// Why not, as a clause: `not in commit HEAD`, `no item has this id`.
+        why: String,
+    },
+    /// An id that fits several items.
+    #[error("`{id}` fits {count} items")]
+    Ambiguous {
+        /// The prefix given.
+        id: String,
+        /// How many it fits.
+        count: usize,
+        /// Some of them.
+        candidates: Vec<String>,
+    },
+    /// An argument, manifest or name that makes no sense.
+    #[error("invalid {what} `{given}`: {why}")]
+    Invalid {
+        /// What it should have been: `actor`, `metadata`, `repo label`.
+        what: &'static str,
+        /// What was given, escaped.
+        given: String,
+        /// Why not, as a clause.
+        why: String,
+    },
+    /// An argument is missing.
+    #[error("{what} is missing")]
+    Missing {
+        /// The option or argument, such as `--reason`.
+        what: &'static str,
+    },
+    /// Stored bytes or a log that is not what it was.
+    #[error("{what} `{object}` is damaged: {why}")]
+    Damaged {
+        /// `artifact`, `journal`, `record`, `segment`.
+        what: &'static str,
+        /// Its id or path.
+        object: String,
+        /// What was seen.
+        why: String,
+    },
+    /// git said no.
+    #[error("git could not {action}: {detail}")]
+    Git {
+        /// A verb phrase: `read the index`.
+        action: &'static str,
+        /// git's own words, on one line.
+        detail: String,
+    },
+    /// The repository belongs to someone else, and git will not open it.
+    #[error("git does not trust the repository at `{path}`: it is owned by someone else")]
+    UnsafeOwner {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// A repository is needed here.
+    #[error("cannot {action}: `{path}` is not in a git repository")]
+    NoRepository {
+        /// A verb.
+        action: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The repository has no archive yet.
+    #[error("cannot {action}: there is no archive at `{place}`")]
+    NoArchive {
+        /// A verb.
+        action: &'static str,
+        /// Where it would be.
+        place: String,
+    },
+    /// A regular file or a foreign link stands where our link belongs.
+    #[error(
+        "two archives in one place: `{path}` is {what}, not the link to this repository's archive"
+    )]
+    TwoArchives {
+        /// The place.
+        path: PathBuf,
+        /// `a regular file`, `a link to X`, `a folder`.
+        what: String,
+    },
+    /// The archive was made by a newer version.
+    #[error(
+        "the archive at `{place}` has schema version {found}; this version knows up to {known}"
+    )]
+    NewerSchema {
+        /// The archive.
+        place: String,
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// A configuration value that cannot be used.
+    #[error("configuration: {what} ({origin})")]
+    Config {
+        /// What is wrong, with the key.
+        what: String,
+        /// `file:line`, an environment name or a flag.
+        origin: String,
+        /// The nearest key that exists, or another whole thing to try.
+        nearest: Option<String>,
+    },
+    /// A place named by a tracked file that this clone has not accepted.
+    #[error("`{place}` ({origin}) is outside the repository, and this clone has not trusted it")]
+    Untrusted {
+        /// The place, redacted.
+        place: String,
+        /// The file and line that names it.
+        origin: String,
+    },
+    /// Somebody else holds a lock.
+    #[error("cannot lock `{path}`: another process holds it")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The database said no.
+    #[error("cannot {action} in the archive `{place}`")]
+    Backend {
+        /// A verb phrase.
+        action: &'static str,
+        /// The archive, redacted.
+        place: String,
+        /// Whether trying again may help.
+        transient: bool,
+        /// What the driver said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database cannot be reached.
+    #[error("cannot reach the archive `{place}`")]
+    Unreachable {
+        /// The archive, redacted.
+        place: String,
+        /// What the driver said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The kind, which decides the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { .. } => ErrorKind::Refused,
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Ambiguous { .. } | Self::Invalid { .. } | Self::Missing { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Io { .. }
+            | Self::Damaged { .. }
+            | Self::Git { .. }
+            | Self::Locked { .. }
+            | Self::Backend { .. } => ErrorKind::Failed,
+            Self::UnsafeOwner { .. }
+            | Self::NoRepository { .. }
+            | Self::NoArchive { .. }
+            | Self::TwoArchives { .. }
+            | Self::NewerSchema { .. }
+            | Self::Config { .. }
+            | Self::Untrusted { .. } => ErrorKind::Config,
+            Self::Unreachable { .. } => ErrorKind::Unreachable,
+        }
+    }
+
+    /// Whether the same attempt may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Backend { transient: true, .. } | Self::Unreachable { .. })
+    }
+
+    /// An [`Error::Refused`].
+    pub fn refused(action: &'static str, object: impl Into<String>, refusal: Refusal) -> Self {
+        Self::Refused { action, object: object.into(), refusal }
+    }
+
+    /// An [`Error::Io`], for `map_err`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// An [`Error::Invalid`].
+    pub fn invalid(what: &'static str, given: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Invalid { what, given: given.into(), why: why.into() }
+    }
+
+    /// An [`Error::Damaged`].
+    pub fn damaged(what: &'static str, object: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Damaged { what, object: object.into(), why: why.into() }
+    }
+}

@@ -1,0 +1,229 @@
+//! The only file writes of this program: atomic, synced, and never through a symbolic link.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Refusal, Result};
+use crate::model::DeedId;
+
+/// Whether a created file is executable; the umask decides the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Executable {
+    /// 0666 less the umask.
+    No,
+    /// 0777 less the umask.
+    Yes,
+}
+
+/// A file beside its target that becomes the target by [`TempFile::publish`], or goes away.
+#[derive(Debug)]
+pub struct TempFile {
+    path: PathBuf,
+    file: File,
+    published: bool,
+}
+
+/// What the names of our temporary files begin with.
+pub const TEMP_PREFIX: &str = ".codex-tmp-";
+
+impl TempFile {
+    /// Creates an empty file in `folder` that nobody else has; its name is short, since the
+    /// target's own name may already be as long as the file system allows.
+    pub fn create(folder: &Path, executable: Executable) -> Result<Self> {
+        let name = format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]);
+        let path = folder.join(name);
+        let mode = if executable == Executable::Yes { 0o777 } else { 0o666 };
+        let file = OpenOptions::new()
+            .write(true)
+            .read(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .map_err(Error::io("create", &path))?;
+        Ok(Self { path, file, published: false })
+    }
+
+    /// The open file.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Where it is for now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `bytes` and makes them durable.
+    pub fn write_synced(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        written.map_err(Error::io("write", &self.path))
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::io("sync", &self.path))
+    }
+
+    /// Renames the file to `target`, replacing what is there. The folder is not synced.
+    pub fn publish(mut self, target: &Path) -> Result<()> {
+        fs::rename(&self.path, target).map_err(Error::io("rename to", target))?;
+        self.published = true;
+        Ok(())
+    }
+
+    /// Gives the file the name `target` unless something is there already.
+    pub fn publish_new(mut self, target: &Path) -> Result<()> {
+        fs::hard_link(&self.path, target).map_err(Error::io("create", target))?;
+        let _ = fs::remove_file(&self.path);
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Replaces `target` by `bytes`: a temporary file in the same folder, synced, renamed, and the
+/// folder synced. After a crash the old or the new content is there, never a part.
+pub fn write_atomic(target: &Path, bytes: &[u8], executable: Executable) -> Result<()> {
+    let folder = folder_of(target);
+    let mut temp = TempFile::create(folder, executable)?;
+    temp.write_synced(bytes)?;
+    temp.publish(target)?;
+    sync_folder(folder)
+}
+
+/// Appends `bytes` to `path` in one write and makes them durable; creates the file.
+pub fn append_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let existed = path.exists();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .custom_flags(NO_FOLLOW)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    file.write_all(bytes).and_then(|()| file.sync_data()).map_err(Error::io("append to", path))?;
+    if existed { Ok(()) } else { sync_folder(folder_of(path)) }
+}
+
+/// Makes the names in `folder` durable.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
+}
+
+/// Creates `folder` and its parents.
+pub fn create_folders(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}
+
+/// Removes a file; one that is gone already is fine.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes `folder` and its parents below `top`, as long as they are empty.
+pub fn remove_empty_folders(top: &Path, folder: &Path) {
+    let mut folder = folder;
+    while folder != top && folder.starts_with(top) && fs::remove_dir(folder).is_ok() {
+        let Some(parent) = folder.parent() else { return };
+        folder = parent;
+    }
+}
+
+/// Makes `link` a symbolic link to `target`, in place of whatever link is there.
+pub fn replace_link(target: &Path, link: &Path) -> Result<()> {
+    remove_file(link)?;
+    std::os::unix::fs::symlink(target, link).map_err(Error::io("link", link))
+}
+
+/// Makes a file executable (0755 less nothing): for hook files.
+pub fn set_executable(path: &Path) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(Error::io("chmod", path))
+}
+
+/// Renames a file.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(Error::io("rename to", to))
+}
+
+/// Refuses when a folder on the way from `top` to `top`/`relative` is a symbolic link or no folder.
+/// Missing folders are fine.
+pub fn check_contained(action: &'static str, top: &Path, relative: &Path) -> Result<()> {
+    let mut at = top.to_path_buf();
+    let Some(parent) = relative.parent() else { return Ok(()) };
+    for part in parent.components() {
+        at.push(part);
+        match fs::symlink_metadata(&at) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => {
+                let link = at.display().to_string();
+                let object = relative.display().to_string();
+                return Err(Error::refused(action, object, Refusal::ThroughLink { link }));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("look at", at)(error)),
+        }
+    }
+    Ok(())
+}
+
+/// The folder that holds `path`.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// `O_NOFOLLOW` on this platform: opening a symbolic link fails.
+#[cfg(target_os = "linux")]
+const NO_FOLLOW: i32 =
+    if cfg!(any(target_arch = "aarch64", target_arch = "arm")) { 0o100_000 } else { 0o400_000 };
+#[cfg(not(target_os = "linux"))]
+const NO_FOLLOW: i32 = 0x100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unpublished_file_goes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = TempFile::create(dir.path(), Executable::No).unwrap();
+        drop(temp);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn appending_does_not_follow_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("t"), dir.path().join("l"));
+        fs::write(&target, "x").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(append_synced(&link, b"y").is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_linked_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
+        assert!(check_contained("archive", dir.path(), Path::new("real/x")).is_ok());
+        assert!(check_contained("archive", dir.path(), Path::new("none/x")).is_ok());
+        assert!(check_contained("archive", dir.path(), Path::new("link/x")).is_err());
+    }
+}

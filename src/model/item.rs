@@ -1,0 +1,158 @@
+//! An item: one file of one repository that was archived.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::{Digest, GitOid, RepoPath, TombstoneId};
+use crate::error::Error;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word in options, records and tables.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self, Error> {
+                Self::ALL.iter().copied().find(|it| it.as_str() == text).ok_or_else(|| {
+                    Error::invalid($what, super::escape_line(text), concat!("it is not one of: ", $($word, " "),+).trim_end())
+                })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(
+    /// Why a file was archived.
+    Reason, "reason" {
+        /// Nothing uses it.
+        Dead = "dead",
+        /// Taken out on purpose.
+        Pruned = "pruned",
+        /// Kept for history only.
+        Legacy = "legacy",
+        /// Something else does its work now.
+        Replaced = "replaced",
+    }
+);
+
+words!(
+    /// What sort of file it is.
+    ItemKind, "kind" {
+        /// Source code.
+        Code = "code",
+        /// Documentation.
+        Doc = "doc",
+        /// Anything else.
+        Asset = "asset",
+    }
+);
+
+words!(
+    /// A regular file's mode in git.
+    FileMode, "mode" {
+        /// Not executable.
+        Regular = "100644",
+        /// Executable.
+        Executable = "100755",
+    }
+);
+
+words!(
+    /// Where an item stands in its life.
+    ItemState, "state" {
+        /// Its bytes are in the archive.
+        Archived = "archived",
+        /// It was put back into a tree last.
+        Restored = "restored",
+        /// Its bytes were destroyed.
+        Purged = "purged",
+    }
+);
+
+/// One archived file, as every command and every JSON document shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Item {
+    /// Row number; of no meaning outside its archive.
+    #[serde(skip)]
+    pub row_id: i64,
+    /// The artifact's row number.
+    #[serde(skip)]
+    pub artifact_row_id: i64,
+    /// The id.
+    #[serde(serialize_with = "as_text")]
+    pub tombstone: TombstoneId,
+    /// The repo label.
+    pub repo: String,
+    /// The path at which the content was archived.
+    #[serde(serialize_with = "as_text")]
+    pub path: RepoPath,
+    /// SHA-256 of the content.
+    #[serde(serialize_with = "as_text")]
+    pub sha256: Digest,
+    /// Bytes of the content.
+    pub size_bytes: u64,
+    /// Bytes as stored.
+    pub compressed_size: u64,
+    /// Mode of the file.
+    pub mode: FileMode,
+    /// The content's object id in the repository it came from.
+    #[serde(serialize_with = "as_text")]
+    pub git_blob: GitOid,
+    /// Why it was archived.
+    pub reason: Reason,
+    /// The commit it was archived at.
+    pub commit_sha: String,
+    /// Code, doc or asset.
+    pub kind: ItemKind,
+    /// The programming language, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Who archived it, as claimed.
+    pub archived_by: String,
+    /// When, RFC 3339.
+    pub archived_at: String,
+    /// Where it stands in its life.
+    pub state: ItemState,
+    /// Whether two approvals are needed to read it.
+    pub restricted: bool,
+    /// Not to be kept beyond this date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<String>,
+    /// Whether a request to destroy it is open.
+    pub prune_requested: bool,
+    /// Names of the cases that hold it.
+    pub holds: Vec<String>,
+    /// Tags, sorted.
+    pub tags: Vec<String>,
+    /// Metadata by key.
+    pub metadata: BTreeMap<String, String>,
+}
+
+fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(value)
+}

@@ -1,0 +1,15 @@
+//! The nouns that every part of the program shares; pure values, no effects.
+
+mod actor;
+mod finding;
+mod id;
+mod item;
+mod label;
+mod path;
+
+pub use actor::{Actor, escape_line};
+pub use finding::{Finding, Rule, Severity};
+pub use id::{ArchiveId, DeedId, Digest, GitOid, LogId, TombstoneId, hex, unhex};
+pub use item::{FileMode, Item, ItemKind, ItemState, Reason};
+pub use label::RepoLabel;
+pub use path::{RepoPath, is_bidi_control};

@@ -1,0 +1,157 @@
+//! Paths inside a repository, and their one spelling as text.
+//!
+//! The bytes are git's. The text (in stubs, records, JSON, tables) is UTF-8 with `%XX` where a
+//! byte could break a line, a comment or a terminal; docs/formats.md has the rule.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// A path relative to the work tree's top: no empty part, no `.` or `..`, not absolute, no NUL.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoPath(Vec<u8>);
+
+impl RepoPath {
+    /// A path out of git's bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self> {
+        let path = Self(bytes.to_vec());
+        let bad_part = |part: &[u8]| matches!(part, b"" | b"." | b"..");
+        if bytes.contains(&0) || bytes.split(|b| *b == b'/').any(bad_part) {
+            return Err(Error::invalid(
+                "path",
+                path.to_string(),
+                "it must be relative to the top of the work tree, without `.`, `..` or empty parts",
+            ));
+        }
+        Ok(path)
+    }
+
+    /// A path out of its text; `None` unless the text is the one spelling of a valid path.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes();
+        while let Some((&first, tail)) = rest.split_first() {
+            if first == b'%' {
+                let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+                bytes.push(u8::from_str_radix(digits, 16).ok()?);
+                rest = &tail[2..];
+            } else {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+        let path = Self::new(&bytes).ok()?;
+        (path.to_string() == text).then_some(path)
+    }
+
+    /// git's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path for the file system, still relative to the work tree's top.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// The last part.
+    pub fn file_name(&self) -> &[u8] {
+        self.0.rsplit(|b| *b == b'/').next().unwrap_or(&self.0)
+    }
+
+    /// The bytes after the last dot of the file name, if a dot stands after its first byte.
+    pub fn extension(&self) -> Option<&[u8]> {
+        let name = self.file_name();
+        let dot = name.iter().rposition(|b| *b == b'.')?;
+        (dot > 0).then(|| &name[dot + 1..])
+    }
+
+    /// Whether the path lies in the folder `prefix` (no slash at its end).
+    pub fn is_in(&self, prefix: &str) -> bool {
+        self.0.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+    }
+}
+
+/// Whether a character turns the direction of the text around it.
+pub fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn must_escape(c: char) -> bool {
+    c < '\u{21}' || matches!(c, '\u{7f}'..='\u{9f}' | '%' | '"' | '\\') || is_bidi_control(c)
+}
+
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escape = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
+            bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))
+        };
+        // A `--` would end an XML comment and `*/` a C one: the last byte of each is escaped.
+        let mut before = '\0';
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let closes = matches!((before, c), ('-', '-') | ('*', '/'));
+                if closes || must_escape(c) {
+                    escape(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
+                } else {
+                    write!(f, "{c}")?;
+                }
+                before = c;
+            }
+            escape(f, chunk.invalid())?;
+            if !chunk.invalid().is_empty() {
+                before = '\0';
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RepoPath({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling() {
+        for (raw, text) in [
+            (b"src/a.py".as_slice(), "src/a.py"),
+            (b"a b", "a%20b"),
+            (b"a\nb\x7f", "a%0Ab%7F"),
+            (b"50%\"\\", "50%25%22%5C"),
+            (b"\xff\xfe", "%FF%FE"),
+            ("\u{85}\u{202e}é".as_bytes(), "%C2%85%E2%80%AEé"),
+            (b"a--b---c", "a-%2Db-%2D%2Dc"),
+            (b"x*/y", "x*%2Fy"),
+        ] {
+            let path = RepoPath::new(raw).unwrap();
+            assert_eq!(path.to_string(), text);
+            assert_eq!(RepoPath::parse(text), Some(path), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for text in
+            ["%61", "a%2fb", "a%", "a%0", "a b", "a--b", "", "/a", "a//b", "a/../b", "./a", "a/"]
+        {
+            assert_eq!(RepoPath::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn extension_needs_a_name_before_the_dot() {
+        let ext = |raw: &[u8]| RepoPath::new(raw).unwrap().extension().map(<[u8]>::to_vec);
+        assert_eq!(ext(b"a/b.tar.gz"), Some(b"gz".to_vec()));
+        assert_eq!(ext(b"a.b/c"), None);
+        assert_eq!(ext(b".bashrc"), None);
+    }
+}

@@ -55,6 +55,11 @@ impl TempFile {
         &self.path
     }
 
+    /// Writes `bytes`; [`sync_all`] makes them durable.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(Error::io("write", &self.path))
+    }
+
     /// Writes `bytes` and makes them durable.
     pub fn write_synced(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
@@ -90,6 +95,19 @@ impl Drop for TempFile {
     }
 }
 
+/// From so many files on, one sync of the whole file system is cheaper than one for each.
+const MANY_FILES: usize = 64;
+
+/// Makes what was written to all of `temps` durable.
+pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
+    let temps: Vec<&TempFile> = temps.collect();
+    match temps.first() {
+        Some(first) if temps.len() >= MANY_FILES => rustix::fs::syncfs(&first.file)
+            .map_err(|errno| Error::io("sync", &first.path)(errno.into())),
+        _ => temps.iter().try_for_each(|temp| temp.sync()),
+    }
+}
+
 /// Replaces `target` by `bytes`: a temporary file in the same folder, synced, renamed, and the
 /// folder synced. After a crash the old or the new content is there, never a part.
 pub fn write_atomic(target: &Path, bytes: &[u8], executable: Executable) -> Result<()> {
@@ -112,6 +130,17 @@ pub fn append_synced(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(Error::io("open", path))?;
     file.write_all(bytes).and_then(|()| file.sync_data()).map_err(Error::io("append to", path))?;
     if existed { Ok(()) } else { sync_folder(folder_of(path)) }
+}
+
+/// Opens a lock file for locking; makes it where it is missing.
+pub fn open_lock(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(NO_FOLLOW)
+        .open(path)
+        .map_err(Error::io("open", path))
 }
 
 /// Makes the names in `folder` durable.

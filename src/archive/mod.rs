@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The use cases: what `git codex-archive` does, without a mouth.
+//!
+//! Promises: whoever changes the archive does it through [`Archive::journaled`], so that no deed
+//! can forget its record; bytes leave only after their SHA-256 was checked.
+
+mod drop;
+mod fsck;
+mod init;
+mod intake;
+mod intent;
+mod language;
+mod journaled;
+mod lookup;
+mod reconcile;
+mod recovery;
+mod restore;
+mod segments;
+mod selection;
+mod status;
+mod store;
+mod tree;
+mod undo;
+mod workspace;
+
+pub use drop::{DropOptions, DropReport, drop_stub};
+pub use fsck::{FsckOptions, FsckReport, fsck};
+pub use init::{InitOptions, InitReport, init};
+pub use intent::{Intent, pending};
+pub use journaled::{Archive, Transaction, record_of};
+pub use lookup::{Found, find, find_bytes};
+pub use reconcile::{ReconcileReport, reconcile};
+pub use recovery::{RecoveryReport, recover};
+pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_bytes};
+pub use status::{HealthReport, StatusReport, health, status};
+pub use store::{StoreOptions, StoreReport, StoredItem, store};
+pub use undo::{UndoReport, undo};
+pub use workspace::{Lock, Opening, Workspace};

@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Where an archive's tables live, whatever the server: one SQL text, a driver for each backend.
+
+mod catalog;
+mod dialect;
+mod driver;
+mod ledger;
+mod migrate;
+mod sqlite;
+
+pub use catalog::{Catalog, ItemFilter, NewBatch, NewItem, Page};
+pub use dialect::Dialect;
+pub use driver::{Driver, Row, Value};
+pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
+pub use migrate::{LATEST_VERSION, apply, schema_text, schema_version};
+pub use sqlite::{Access, Sqlite};

@@ -81,7 +81,10 @@ pub fn is_bidi_control(c: char) -> bool {
 }
 
 fn must_escape(c: char) -> bool {
-    c < '\u{21}' || matches!(c, '\u{7f}'..='\u{9f}' | '%' | '"' | '\\') || is_bidi_control(c)
+    // U+2028 and U+2029 end a line, and with it a `//` comment, in JavaScript and its relatives.
+    c < '\u{21}'
+        || matches!(c, '\u{7f}'..='\u{9f}' | '%' | '"' | '\\' | '\u{2028}' | '\u{2029}')
+        || is_bidi_control(c)
 }
 
 impl fmt::Display for RepoPath {

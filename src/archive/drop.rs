@@ -1,0 +1,155 @@
+//! `drop`: a stub goes for good, or gives its path to other code; the item stays archived.
+
+use std::ffi::OsString;
+use std::fs;
+
+use serde::Serialize;
+
+use crate::error::{Error, Refusal, Result};
+use crate::evidence::{Action, Event, Segment};
+use crate::git::{IndexScope, Repository};
+use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
+use crate::tombstone;
+
+use super::intent::Source;
+use super::lookup::{find, standing_stubs, tombstone_of};
+use super::recovery;
+use super::restore::{intent_of, take_steps};
+use super::tree::{self, After, Step};
+use super::{Archive, Workspace};
+
+const ACTION: &str = "drop";
+
+/// What to drop, and why.
+#[derive(Debug, Clone)]
+pub struct DropOptions {
+    /// A path or an id.
+    pub target: OsString,
+    /// Why.
+    pub reason: String,
+    /// Who does it.
+    pub actor: Actor,
+}
+
+/// What was dropped.
+#[derive(Debug, Serialize)]
+pub struct DropReport {
+    /// The item, which stays archived.
+    pub tombstone: String,
+    /// Where its stub stood.
+    pub path: String,
+    /// Whether other content stands at the path now.
+    pub replaced: bool,
+    /// Digest of the record.
+    pub evidence: String,
+    /// The segment that was staged.
+    pub evidence_segment: String,
+}
+
+/// Drops what `options` say.
+pub fn drop_stub(workspace: &Workspace, options: &DropOptions) -> Result<DropReport> {
+    let repository = workspace.repository(ACTION)?;
+    let bad = options.reason.chars().any(char::is_control);
+    if options.reason.trim().is_empty() || options.reason.len() > 1024 || bad {
+        let why = "it must have 1 to 1024 bytes without control characters";
+        return Err(Error::invalid("reason", escape_line(&options.reason), why));
+    }
+    let lock = workspace.lock()?;
+    recovery::recover(workspace)?;
+    let mut archive = Archive::create(workspace)?;
+    let found = find(workspace, Some(&mut archive), &options.target)?;
+    let item = &found.item;
+    let path = match &found.stub_path {
+        Some(path) => path.clone(),
+        None => place_of(repository, item)?,
+    };
+    tree::check_index_free(repository)?;
+    let report = drop_at(workspace, repository, options, &mut archive, &found.item, path, found.in_archive)?;
+    std::mem::drop(lock);
+    Ok(report)
+}
+
+/// Where the stub stands, or stood at HEAD.
+fn place_of(repository: &Repository, item: &Item) -> Result<RepoPath> {
+    if let Some(path) = standing_stubs(repository, item)?.into_iter().next() {
+        return Ok(path);
+    }
+    let stub = super::lookup::stub_at(repository, &item.path)?;
+    if stub.is_some_and(|stub| stub.id == item.tombstone) {
+        return Ok(item.path.clone());
+    }
+    Err(Error::NotFound {
+        action: ACTION,
+        object: item.tombstone.to_string(),
+        why: "its stub stands nowhere in this tree".to_owned(),
+    })
+}
+
+fn drop_at(
+    workspace: &Workspace,
+    repository: &Repository,
+    options: &DropOptions,
+    archive: &mut Archive,
+    item: &Item,
+    path: RepoPath,
+    in_archive: bool,
+) -> Result<DropReport> {
+    crate::fs::check_contained(ACTION, &workspace.top, path.as_path())?;
+    let file = workspace.top.join(path.as_path());
+    let on_disk = match fs::symlink_metadata(&file) {
+        Ok(meta) if meta.is_file() => Some(fs::read(&file).map_err(Error::io("read", &file))?),
+        Ok(_) => {
+            let refusal = Refusal::NotRegular { what: "something else now" };
+            return Err(Error::refused(ACTION, path.to_string(), refusal));
+        }
+        Err(_) => None,
+    };
+    let stub_stands = on_disk.as_deref().is_some_and(|bytes| {
+        let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
+        tombstone::parse(&text).is_ok_and(|(stub, _)| stub == tombstone_of(item))
+    });
+    let deed = DeedId::random();
+    let mut steps = Vec::new();
+    if stub_stands {
+        let before = on_disk.as_deref().map(Digest::of);
+        let step = Step { path: path.clone(), before, after: After::Absent };
+        steps.push((step, Source::Absent));
+    }
+    let intent = intent_of(workspace, Action::StubDrop.as_str(), deed, item, &steps);
+    intent.write(workspace)?;
+    let row = in_archive.then_some(item.row_id);
+    let event = event(options, item, &path);
+    let ((), records) =
+        archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event, row)])))?;
+    let evidence = records[0].1.to_string();
+    let segment = Segment::new(records)?;
+    take_steps(workspace, archive, &intent, steps, Some(&segment))?;
+    let replaced = !stub_stands && on_disk.is_some();
+    if !stub_stands && is_tracked(repository, &path)? {
+        // The path belongs to other code now (or to nothing): the commit must say the same.
+        repository.stage(std::slice::from_ref(&path))?;
+    }
+    Ok(DropReport {
+        tombstone: item.tombstone.to_string(),
+        path: path.to_string(),
+        replaced,
+        evidence,
+        evidence_segment: segment.path.to_string(),
+    })
+}
+
+fn is_tracked(repository: &Repository, path: &RepoPath) -> Result<bool> {
+    Ok(!repository.index(IndexScope::Paths(std::slice::from_ref(path)))?.is_empty())
+}
+
+/// The STUB_DROP event of `item`'s stub at `path`.
+fn event(options: &DropOptions, item: &Item, path: &RepoPath) -> Event {
+    let mut event = Event::new(Action::StubDrop, options.actor.as_str());
+    event.repo = Some(item.repo.clone());
+    event.path = Some(path.clone());
+    event.sha256 = Some(item.sha256);
+    event.size = Some(item.size_bytes);
+    event.tombstone = Some(item.tombstone);
+    event.reason = Some(options.reason.clone());
+    event
+}

@@ -1,0 +1,212 @@
+//! `init`: the archive, `.codex/`, and what git needs to know of them. Safe to repeat.
+//!
+//! What it writes is constant bytes and never rewritten where present, so that two branches that
+//! both ran it merge.
+
+use std::fs;
+
+use serde::Serialize;
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::fs::{self as files, Executable};
+use crate::model::{RepoLabel, RepoPath, TombstoneId};
+use crate::policy::trust;
+
+use super::lookup::{self, stub_at};
+use super::workspace::TRUST_SETTING;
+use super::{Archive, Workspace, recovery, segments};
+
+const GITIGNORE: &[&str] =
+    &["/archive.sqlite", "/archive.sqlite-*", "/evidence/archive_ops.jsonl", ".codex-tmp-*"];
+
+const GITATTRIBUTES: &str = "evidence/segments/** -text -diff linguist-generated\n\
+                             tombstones/** -text\n";
+
+/// What to set up.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// The repo label to write, if none is there.
+    pub label: Option<RepoLabel>,
+    /// Backend and URL to write into a new configuration file.
+    pub backend: Option<(String, String)>,
+    /// Whether to accept the places that the tracked configuration names.
+    pub trust: bool,
+}
+
+/// What was set up.
+#[derive(Debug, Default, Serialize)]
+pub struct InitReport {
+    /// Files that were written and staged.
+    pub written: Vec<String>,
+    /// Where the archive stands.
+    pub archive: String,
+    /// Whether the archive was made now.
+    pub archive_created: bool,
+    /// The label, if one is set.
+    pub label: Option<String>,
+    /// Places accepted for this clone.
+    pub trusted: Vec<String>,
+    /// Stubs that stand in the tree.
+    pub stubs: StubCounts,
+}
+
+/// Stubs in the tree, by where their bytes may come from.
+#[derive(Debug, Default, Serialize)]
+pub struct StubCounts {
+    /// All of them.
+    pub total: u64,
+    /// Bytes are in this archive.
+    pub in_archive: u64,
+    /// Bytes are in git's history here.
+    pub in_git_history: u64,
+    /// Bytes are somewhere else.
+    pub elsewhere: u64,
+}
+
+/// Sets up the repository (or folder) of `workspace`.
+pub fn init(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> {
+    let mut report = InitReport::default();
+    workspace.check_links()?;
+    if options.trust {
+        report.trusted = trust_places(workspace)?;
+    }
+    let lock = workspace.lock()?;
+    recovery::recover(workspace)?;
+    let existed = workspace.archive_file()?.exists();
+    report.written = write_files(workspace, options.label.as_ref(), options.backend.as_ref())?;
+    let mut archive = Archive::create(workspace)?;
+    report.archive = workspace.archive_file()?.display().to_string();
+    report.archive_created = !existed;
+    report.label = options.label.as_ref().or(workspace.label()).map(RepoLabel::to_string);
+    report.stubs = count_stubs(workspace, &mut archive)?;
+    drop(lock);
+    Ok(report)
+}
+
+fn trust_places(workspace: &Workspace) -> Result<Vec<String>> {
+    let places = workspace.foreign_places();
+    let repository = workspace.repository("trust places")?;
+    if !places.is_empty() {
+        repository.set_setting(TRUST_SETTING, &trust::digest(&places).to_string())?;
+    }
+    Ok(places.into_iter().map(|place| place.shown).collect())
+}
+
+/// Writes what a first `store` needs; returns the paths written.
+pub(super) fn ensure(workspace: &Workspace, label: &RepoLabel) -> Result<Vec<String>> {
+    workspace.check_links()?;
+    write_files(workspace, Some(label), None)
+}
+
+fn write_files(
+    workspace: &Workspace,
+    label: Option<&RepoLabel>,
+    backend: Option<&(String, String)>,
+) -> Result<Vec<String>> {
+    let mut written = Vec::new();
+    let mut put = |name: &str, text: Option<String>| -> Result<()> {
+        if let Some(text) = text {
+            let path = workspace.top.join(name);
+            files::create_folders(files::folder_of(&path))?;
+            files::write_atomic(&path, text.as_bytes(), Executable::No)?;
+            written.push(name.to_owned());
+        }
+        Ok(())
+    };
+    let read = |name: &str| read_text(workspace, name);
+    put(".codex/archive.toml", configuration(read(".codex/archive.toml")?, label, backend)?)?;
+    if workspace.repository.is_some() {
+        put(".codex/.gitignore", with_lines(read(".codex/.gitignore")?, GITIGNORE))?;
+        let attributes = read(".codex/.gitattributes")?;
+        let lines: Vec<&str> = GITATTRIBUTES.lines().collect();
+        put(".codex/.gitattributes", with_lines(attributes, &lines))?;
+    }
+    if let Some(repository) = &workspace.repository
+        && !written.is_empty()
+    {
+        let paths = written.iter().map(|name| RepoPath::new(name.as_bytes()));
+        repository.stage(&paths.collect::<Result<Vec<_>>>()?)?;
+    }
+    Ok(written)
+}
+
+fn read_text(workspace: &Workspace, name: &str) -> Result<Option<String>> {
+    let path = workspace.top.join(name);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
+/// The text with the lines it lacks; `None` when it lacks none.
+fn with_lines(text: Option<String>, lines: &[&str]) -> Option<String> {
+    let mut text = text.unwrap_or_default();
+    let missing: Vec<&&str> =
+        lines.iter().filter(|line| !text.lines().any(|known| known == **line)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for line in missing {
+        text.push_str(line);
+        text.push('\n');
+    }
+    Some(text)
+}
+
+/// The configuration's new text: the constant one where there is none, and a label where it has
+/// none; `None` when nothing is to be written.
+fn configuration(
+    text: Option<String>,
+    label: Option<&RepoLabel>,
+    backend: Option<&(String, String)>,
+) -> Result<Option<String>> {
+    let Some(text) = text else {
+        return Ok(Some(config::archive_toml(label, backend)));
+    };
+    let known = config::label_of(text.as_bytes());
+    match (label, known) {
+        (Some(label), None) => Ok(Some(config::with_label(&text, label))),
+        _ => Ok(None),
+    }
+}
+
+fn count_stubs(workspace: &Workspace, archive: &mut Archive) -> Result<StubCounts> {
+    let mut counts = StubCounts::default();
+    let Some(repository) = &workspace.repository else { return Ok(counts) };
+    let (segments, _) = segments::in_index(repository)?;
+    let mut seen: Vec<TombstoneId> = Vec::new();
+    for (record, _) in segments.iter().flat_map(|segment| &segment.lines) {
+        let Some(item) = lookup::item_of_record(record) else { continue };
+        let stands = stub_at(repository, &item.path)?.is_some_and(|stub| stub.id == item.tombstone);
+        if !stands || seen.contains(&item.tombstone) {
+            continue;
+        }
+        seen.push(item.tombstone);
+        counts.total += 1;
+        if archive.catalog().item(&item.tombstone, false)?.is_some() {
+            counts.in_archive += 1;
+        } else if repository.blob_size(&item.git_blob)? == Some(item.size_bytes) {
+            counts.in_git_history += 1;
+        } else {
+            counts.elsewhere += 1;
+        }
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_only_added() {
+        let text = with_lines(Some("mine".to_owned()), &["a", "b"]).unwrap();
+        assert_eq!(text, "mine\na\nb\n");
+        assert_eq!(with_lines(Some(text), &["a", "b"]), None);
+    }
+}

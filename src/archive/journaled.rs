@@ -1,0 +1,359 @@
+//! An open archive, and the one door to changing it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::{Map, json};
+
+use crate::backend::{
+    Access, Catalog, Driver, Ledger, LogHead, NewRecord, Sqlite, StoredRecord, apply,
+    schema_version,
+};
+use crate::blob;
+use crate::clock::Timestamp;
+use crate::error::{Error, Refusal, Result};
+use crate::evidence::{Action, Event, Head, Journal, Record, Tail, link};
+use crate::fs as files;
+use crate::model::{DeedId, Digest, Item, LogId, escape_line};
+
+use super::Workspace;
+
+/// An open archive.
+pub struct Archive {
+    driver: Box<dyn Driver>,
+    journal: Journal,
+    home: String,
+    now: Timestamp,
+}
+
+/// An event and the row of the item it is about.
+pub type Deed = (Event, Option<i64>);
+
+/// A write transaction; what is done in it is durable together with its records.
+pub struct Transaction<'a> {
+    driver: &'a mut dyn Driver,
+    /// The time of the deed.
+    pub now: Timestamp,
+}
+
+impl Transaction<'_> {
+    /// Items and artifacts.
+    pub fn catalog(&mut self) -> Catalog<'_> {
+        Catalog::new(self.driver)
+    }
+}
+
+impl Archive {
+    /// Opens the archive of `workspace` for reading; [`Error::NoArchive`] where there is none.
+    pub fn open(workspace: &Workspace) -> Result<Self> {
+        let mut this = Self::connect(workspace, Access::Read)?;
+        if schema_version(this.driver.as_mut())? == 0 {
+            let place = this.driver.place().to_owned();
+            return Err(Error::NoArchive { action: "open the archive", place });
+        }
+        Ok(this)
+    }
+
+    /// Opens the archive of `workspace` for changing; makes it and brings its schema up to date.
+    /// The caller holds the workspace's lock.
+    pub fn create(workspace: &Workspace) -> Result<Self> {
+        workspace.mend_links()?;
+        let file = workspace.archive_file()?;
+        files::create_folders(files::folder_of(&file))?;
+        files::create_folders(files::folder_of(&workspace.journal_file()))?;
+        let mut this = Self::connect(workspace, Access::Create)?;
+        let now = workspace.now();
+        apply(this.driver.as_mut(), now)?;
+        this.home = home_of(&file)?;
+        this.catch_up()?;
+        Ok(this)
+    }
+
+    fn connect(workspace: &Workspace, access: Access) -> Result<Self> {
+        workspace.check_links()?;
+        let file = workspace.archive_file()?;
+        let driver = Sqlite::open(&file, access)?;
+        Ok(Self {
+            driver: Box::new(driver),
+            journal: Journal::at(workspace.journal_file()),
+            home: home_of(&file).unwrap_or_default(),
+            now: workspace.now(),
+        })
+    }
+
+    /// Items and artifacts, for reading.
+    pub fn catalog(&mut self) -> Catalog<'_> {
+        Catalog::new(self.driver.as_mut())
+    }
+
+    /// Logs and records, for reading.
+    pub fn ledger(&mut self) -> Ledger<'_> {
+        Ledger::new(self.driver.as_mut())
+    }
+
+    /// The schema's version.
+    pub fn schema_version(&mut self) -> Result<i64> {
+        schema_version(self.driver.as_mut())
+    }
+
+    /// What the database itself complains of.
+    pub fn integrity(&mut self) -> Result<Vec<String>> {
+        self.driver.integrity()
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The bytes of an item, checked against its size and SHA-256.
+    pub fn content(&mut self, item: &Item) -> Result<Vec<u8>> {
+        self.artifact_content(item.artifact_row_id, item.size_bytes, &item.sha256)?.ok_or_else(|| {
+            Error::refused("restore", item.tombstone.to_string(), Refusal::Purged)
+        })
+    }
+
+    /// The bytes of an artifact, checked; `None` when it was purged.
+    pub fn artifact_content(
+        &mut self,
+        artifact: i64,
+        size_bytes: u64,
+        sha256: &Digest,
+    ) -> Result<Option<Vec<u8>>> {
+        content_of(&mut self.catalog(), artifact, size_bytes, sha256)
+    }
+
+    /// Writes artifacts outside any deed: bytes come first, and bytes alone mean nothing yet.
+    pub fn add_artifacts<T>(
+        &mut self,
+        work: impl FnOnce(&mut Catalog<'_>, Timestamp) -> Result<T>,
+    ) -> Result<T> {
+        let now = self.now;
+        self.driver.begin()?;
+        let done = work(&mut Catalog::new(self.driver.as_mut()), now)
+            .and_then(|value| self.driver.commit().map(|()| value));
+        if done.is_err() {
+            self.driver.rollback();
+        }
+        done
+    }
+
+    /// Runs `work` in a transaction, together with the records of the events it returns, and
+    /// appends those to the journal. Nothing else changes what the archive says.
+    pub fn journaled<T>(
+        &mut self,
+        repo: &str,
+        deed: DeedId,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
+    ) -> Result<(T, Vec<(Record, Digest)>)> {
+        let now = self.now;
+        self.driver.begin()?;
+        let done = self.in_transaction(repo, deed, now, work);
+        let (value, records, lines) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                self.driver.rollback();
+                return Err(error);
+            }
+        };
+        if let Err(error) = self.driver.commit() {
+            self.driver.rollback();
+            return Err(error);
+        }
+        self.journal.append(&lines)?;
+        Ok((value, records))
+    }
+
+    #[expect(clippy::type_complexity, reason = "the parts of a deed, used once")]
+    fn in_transaction<T>(
+        &mut self,
+        repo: &str,
+        deed: DeedId,
+        now: Timestamp,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
+    ) -> Result<(T, Vec<(Record, Digest)>, Vec<String>)> {
+        let driver = self.driver.as_mut();
+        let (value, deeds) = work(&mut Transaction { driver, now })?;
+        let (events, items): (Vec<_>, Vec<_>) = deeds.into_iter().unzip();
+        let mut lines = Vec::new();
+        let head = self.current_head(repo, now, &mut lines)?;
+        let records = self.append(&head, deed, now, events, &items, &mut lines)?;
+        Ok((value, records, lines))
+    }
+
+    /// The head of the log to append to; begins a log where there is none, or where this file is
+    /// a copy of the one the log was begun in.
+    fn current_head(
+        &mut self,
+        repo: &str,
+        now: Timestamp,
+        lines: &mut Vec<String>,
+    ) -> Result<LogHead> {
+        let home = self.home.clone();
+        let before = self.ledger().current_log(repo)?;
+        if let Some(head) = &before {
+            let known = head.home.as_deref().unwrap_or_default();
+            if known == home {
+                return Ok(head.clone());
+            }
+            if !is_copy(known, &home) {
+                self.ledger().set_home(head.row_id, &home)?;
+                return Ok(head.clone());
+            }
+        }
+        self.begin_log(repo, now, before.as_ref(), lines)
+    }
+
+    fn begin_log(
+        &mut self,
+        repo: &str,
+        now: Timestamp,
+        after: Option<&LogHead>,
+        lines: &mut Vec<String>,
+    ) -> Result<LogHead> {
+        let archive = self.catalog().meta("archive")?.unwrap_or_default();
+        let mut detail = Map::new();
+        detail.insert("archive".to_owned(), json!(archive));
+        if let Some(head) = after {
+            let (log, seq, digest) = (head.log.to_string(), head.seq, head.digest.to_string());
+            detail.insert("after".to_owned(), json!({"log": log, "seq": seq, "digest": digest}));
+        }
+        let mut event = Event::new(Action::LogStart, "git-codex-archive");
+        event.repo = (!repo.is_empty()).then(|| repo.to_owned());
+        event.detail = Some(detail);
+        let home = self.home.clone();
+        let empty = self.ledger().add_log(LogId::random(), repo, &home)?;
+        let records = self.append(&empty, DeedId::random(), now, vec![event], &[None], lines)?;
+        let (record, digest) = &records[0];
+        Ok(LogHead { seq: record.seq, digest: *digest, ..empty })
+    }
+
+    fn append(
+        &mut self,
+        head: &LogHead,
+        deed: DeedId,
+        now: Timestamp,
+        events: Vec<Event>,
+        items: &[Option<i64>],
+        lines: &mut Vec<String>,
+    ) -> Result<Vec<(Record, Digest)>> {
+        let at = Head { log: head.log, seq: head.seq, digest: head.digest };
+        let records = link(at, deed, now, events)?;
+        let mut rows = Vec::with_capacity(records.len());
+        for ((record, digest), item_id) in records.iter().zip(items) {
+            lines.push(record.render()?);
+            rows.push(NewRecord {
+                digest: *digest,
+                item_id: *item_id,
+                action: record.event.action.as_str().to_owned(),
+                body: record.render_body()?,
+            });
+        }
+        self.ledger().append(head, deed, &rows)?;
+        Ok(records)
+    }
+
+    /// Begins a new log for `repo`, because the old one has a second writer.
+    pub fn new_log(&mut self, repo: &str) -> Result<LogId> {
+        let now = self.now;
+        let mut lines = Vec::new();
+        self.driver.begin()?;
+        let begun = self.ledger().current_log(repo).and_then(|before| {
+            self.begin_log(repo, now, before.as_ref(), &mut lines)
+        });
+        match begun.and_then(|head| self.driver.commit().map(|()| head)) {
+            Ok(head) => self.journal.append(&lines).map(|()| head.log),
+            Err(error) => {
+                self.driver.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    /// Appends to the journal what the table has and the journal, after a crash or a
+    /// `git clean`, has not. A journal whose end the table does not know is left alone:
+    /// `evidence verify` tells.
+    fn catch_up(&mut self) -> Result<()> {
+        let mut after = match self.journal.tail()? {
+            Tail::Absent | Tail::Empty => 0,
+            Tail::Line { record: Ok(record), digest, .. } => {
+                match self.ledger().digest_at(&record.log, record.seq)? {
+                    Some((row, known)) if known == digest => row,
+                    _ => return Ok(()),
+                }
+            }
+            Tail::Line { record: Err(_), .. } => return Ok(()),
+        };
+        loop {
+            let records = self.ledger().records_after(after, 1000)?;
+            let Some(last) = records.last() else { return Ok(()) };
+            after = last.row_id;
+            let lines = records
+                .iter()
+                .map(|stored| record_of(stored)?.render())
+                .collect::<Result<Vec<_>>>()?;
+            self.journal.append(&lines)?;
+        }
+    }
+}
+
+/// The bytes of an artifact, checked; `None` when it was purged.
+pub(super) fn content_of(
+    catalog: &mut Catalog<'_>,
+    artifact: i64,
+    size_bytes: u64,
+    sha256: &Digest,
+) -> Result<Option<Vec<u8>>> {
+    let Some((frame, frame_sha256)) = catalog.frame(artifact)? else {
+        return Ok(None);
+    };
+    if Digest::of(&frame) != frame_sha256 {
+        let why = "its stored bytes are not what was written";
+        return Err(Error::damaged("artifact", sha256.to_string(), why));
+    }
+    blob::decode(&frame, size_bytes, sha256).map(Some)
+}
+
+/// The record that stands in the tables, rendered again and checked against its digest.
+pub fn record_of(stored: &StoredRecord) -> Result<Record> {
+    let name = || format!("{} of log {}", stored.seq, stored.log);
+    let damaged = |why: String| Error::damaged("record", name(), why);
+    let record =
+        Record::from_body(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
+            .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
+    let digest = record.digest()?;
+    if digest != stored.digest {
+        return Err(damaged(format!("its digest is {digest}, the table says {}", stored.digest)));
+    }
+    Ok(record)
+}
+
+/// Where an archive's file stands, as its inode and path.
+fn home_of(file: &Path) -> Result<String> {
+    let meta = fs::metadata(file).map_err(Error::io("look at", file))?;
+    Ok(format!("{} {}", meta.ino(), file.display()))
+}
+
+/// Whether a file at `now` is a copy of the one at `then`: a moved file keeps its inode, one put
+/// back from a backup keeps its path, a copied clone keeps neither.
+fn is_copy(then: &str, now: &str) -> bool {
+    match (then.split_once(' '), now.split_once(' ')) {
+        (Some((inode, path)), Some((inode_now, path_now))) => {
+            inode != inode_now && path != path_now
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_copy_changes_both() {
+        assert!(is_copy("1 /a", "2 /b"));
+        assert!(!is_copy("1 /a", "1 /b"));
+        assert!(!is_copy("1 /a", "2 /a"));
+    }
+}

@@ -1,0 +1,410 @@
+//! `restore`: verified bytes to a file, to standard output, or back in the stub's place.
+//!
+//! Promises: nothing comes out that was not hashed; the record is durable before the file has its
+//! name; nothing is overwritten but the item's own unmodified stub, unless forced; no way through
+//! a symbolic link.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Error, Refusal, Result};
+use crate::evidence::{Action, Event, Segment};
+use crate::fs::{self as files, TempFile};
+use crate::git::IndexScope;
+use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
+use crate::tombstone;
+
+use super::intent::{Intent, IntentStep, Source};
+use super::lookup::{self, Found, Origin, executable, find, sidecar_path, standing_stubs};
+use super::recovery::{self, RecoveryReport};
+use super::tree::{self, After, Step};
+use super::{Archive, Workspace};
+
+const ACTION: &str = "restore";
+
+/// Where the bytes go.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// To the path at which the content was archived.
+    OriginalPath,
+    /// To this file.
+    File(OsString),
+    /// To whoever called.
+    Caller,
+    /// Back into the stub's place, and staged.
+    Stage,
+}
+
+/// What to restore, and how.
+#[derive(Debug, Clone)]
+pub struct RestoreOptions {
+    /// An id, a stub's path, or a prefix.
+    pub id: OsString,
+    /// Where the bytes go.
+    pub output: Output,
+    /// Who does it.
+    pub actor: Actor,
+    /// Whether an existing file may be replaced.
+    pub force: bool,
+    /// Whether the file may be outside the repository and the current directory.
+    pub allow_outside: bool,
+}
+
+/// What was restored.
+#[derive(Debug, Serialize)]
+pub struct RestoreReport {
+    /// The item.
+    pub tombstone: String,
+    /// Where its content was archived.
+    pub path: String,
+    /// The file written; `-` for the caller.
+    pub output: String,
+    /// SHA-256 of what was written, as checked.
+    pub sha256: String,
+    /// Bytes written.
+    pub restored_bytes: u64,
+    /// The file's mode.
+    pub mode: String,
+    /// `archive` or `git history`.
+    pub from: &'static str,
+    /// Whether the file was staged.
+    pub staged: bool,
+    /// Whether the file was there already, whole.
+    pub already: bool,
+    /// Digest of the record; empty when nothing was done.
+    pub evidence: String,
+    /// The segment that was staged, if any.
+    pub evidence_segment: Option<String>,
+    /// The bytes, when they go to the caller.
+    #[serde(skip)]
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// Restores what `options` say.
+pub fn restore(workspace: &Workspace, options: &RestoreOptions) -> Result<RestoreReport> {
+    let lock = workspace.lock()?;
+    recovery::recover(workspace)?;
+    let mut archive = Archive::create(workspace)?;
+    let done = find(workspace, Some(&mut archive), &options.id)
+        .and_then(|found| restore_found(workspace, options, &mut archive, &found));
+    if let Err(error) = &done {
+        record_failure(workspace, options, &mut archive, error);
+    }
+    drop(lock);
+    done
+}
+
+/// A failure is evidence too; failing to record it must not hide it.
+fn record_failure(
+    workspace: &Workspace,
+    options: &RestoreOptions,
+    archive: &mut Archive,
+    error: &Error,
+) {
+    let mut event = Event::new(Action::RestoreFail, options.actor.as_str());
+    let label = workspace.label().map_or("", |label| label.as_str());
+    event.repo = (!label.is_empty()).then(|| label.to_owned());
+    event.reason = Some(escape_line(&error.to_string()).chars().take(1000).collect());
+    let mut detail = serde_json::Map::new();
+    let id: String = escape_line(&options.id.to_string_lossy()).chars().take(200).collect();
+    detail.insert("given".to_owned(), id.into());
+    event.detail = Some(detail);
+    let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event, None)])));
+}
+
+/// The bytes of what `text` means, checked; for reading only.
+pub fn verified_bytes(
+    workspace: &Workspace,
+    archive: Option<&mut Archive>,
+    item: &Item,
+) -> Result<(Vec<u8>, Origin)> {
+    lookup::content(workspace, archive, item)
+}
+
+fn restore_found(
+    workspace: &Workspace,
+    options: &RestoreOptions,
+    archive: &mut Archive,
+    found: &Found,
+) -> Result<RestoreReport> {
+    let item = &found.item;
+    let (bytes, origin) = lookup::content(workspace, Some(archive), item)?;
+    let mut report = RestoreReport {
+        tombstone: item.tombstone.to_string(),
+        path: item.path.to_string(),
+        output: item.path.to_string(),
+        sha256: item.sha256.to_string(),
+        restored_bytes: bytes.len() as u64,
+        mode: item.mode.to_string(),
+        from: if origin == Origin::Archive { "archive" } else { "git history" },
+        staged: false,
+        already: false,
+        evidence: String::new(),
+        evidence_segment: None,
+        bytes: None,
+    };
+    match &options.output {
+        Output::Stage => stage(workspace, options, archive, found, bytes, &mut report)?,
+        Output::Caller => {
+            "-".clone_into(&mut report.output);
+            report.evidence = record(archive, options, found, None)?.1;
+            report.bytes = Some(bytes);
+        }
+        Output::OriginalPath => {
+            let target = workspace.top.join(item.path.as_path());
+            to_file(workspace, options, archive, found, &bytes, &target, &mut report)?;
+        }
+        Output::File(given) => {
+            let target = workspace.cwd.join(given);
+            to_file(workspace, options, archive, found, &bytes, &target, &mut report)?;
+        }
+    }
+    Ok(report)
+}
+
+/// Records RESTORE; returns the records' segment form and the digest.
+fn record(
+    archive: &mut Archive,
+    options: &RestoreOptions,
+    found: &Found,
+    staged: Option<(DeedId, &RepoPath)>,
+) -> Result<(Option<Segment>, String)> {
+    let item = &found.item;
+    let mut event = Event::new(Action::Restore, options.actor.as_str());
+    event.repo = Some(item.repo.clone());
+    event.path = Some(staged.map_or(&item.path, |(_, path)| path).clone());
+    event.sha256 = Some(item.sha256);
+    event.size = Some(item.size_bytes);
+    event.git_blob = Some(item.git_blob);
+    event.mode = Some(item.mode);
+    event.tombstone = Some(item.tombstone);
+    if staged.is_some() {
+        event.mark_staged();
+    }
+    let row = found.in_archive.then_some(item.row_id);
+    let deed = staged.map_or_else(DeedId::random, |(deed, _)| deed);
+    let ((), records) = archive.journaled(&item.repo, deed, |transaction| {
+        if let (Some(row), Some(_)) = (row, staged) {
+            let now = transaction.now.to_string();
+            transaction.catalog().set_restored(row, Some(&now))?;
+        }
+        Ok(((), vec![(event, row)]))
+    })?;
+    let digest = records[0].1.to_string();
+    let segment = if staged.is_some() { Some(Segment::new(records)?) } else { None };
+    Ok((segment, digest))
+}
+
+fn to_file(
+    workspace: &Workspace,
+    options: &RestoreOptions,
+    archive: &mut Archive,
+    found: &Found,
+    bytes: &[u8],
+    target: &Path,
+    report: &mut RestoreReport,
+) -> Result<()> {
+    let (target, shown) = contained(workspace, options, target)?;
+    report.output = shown.clone();
+    let there = what_is_there(&target, &shown)?;
+    let free = match &there {
+        None => true,
+        Some(found_bytes) if found_bytes == bytes => {
+            report.already = true;
+            return Ok(());
+        }
+        Some(found_bytes) => options.force || is_own_stub(found_bytes, &found.item),
+    };
+    if !free {
+        return Err(Error::refused(ACTION, shown, Refusal::Exists));
+    }
+    let folder = files::folder_of(&target);
+    files::create_folders(folder)?;
+    let mut temp = TempFile::create(folder, executable(&found.item))?;
+    temp.write_synced(bytes)?;
+    read_again(&mut temp, &found.item)?;
+    report.evidence = record(archive, options, found, None)?.1;
+    match there {
+        // A name that nobody had must still be nobody's.
+        None => temp.publish_new(&target)?,
+        Some(_) => temp.publish(&target)?,
+    }
+    files::sync_folder(folder)
+}
+
+/// What was written is read once more before it gets its name.
+fn read_again(temp: &mut TempFile, item: &Item) -> Result<()> {
+    let path = temp.path().to_path_buf();
+    let mut bytes = Vec::new();
+    let file = temp.file();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .map_err(Error::io("read", &path))?;
+    if Digest::of(&bytes) == item.sha256 {
+        return Ok(());
+    }
+    Err(Error::damaged("file", path.display().to_string(), "it did not read back as written"))
+}
+
+/// Where a file may be written, and how it is shown.
+fn contained(
+    workspace: &Workspace,
+    options: &RestoreOptions,
+    target: &Path,
+) -> Result<(PathBuf, String)> {
+    let target = normal(target);
+    let shown = |path: &Path| escape_line(&path.display().to_string());
+    for base in [&workspace.top, &workspace.cwd] {
+        let Ok(inside) = target.strip_prefix(base) else { continue };
+        let refuse_git = inside.as_os_str().as_bytes().split(|byte| *byte == b'/').any(|part| {
+            part.eq_ignore_ascii_case(b".git") || part.to_ascii_lowercase().starts_with(b"git~")
+        });
+        if refuse_git {
+            let why = "it is inside git's own folder";
+            return Err(Error::refused(ACTION, shown(inside), Refusal::Forbidden { why }));
+        }
+        files::check_contained(ACTION, base, inside)?;
+        return Ok((target.clone(), shown(inside)));
+    }
+    if !options.allow_outside {
+        return Err(Error::refused(ACTION, shown(&target), Refusal::Outside));
+    }
+    let shown = shown(&target);
+    Ok((target, shown))
+}
+
+/// The path without `.` and `..`, by its words alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// The content of the regular file at `target`; `None` where nothing is. Anything else is refused.
+fn what_is_there(target: &Path, shown: &str) -> Result<Option<Vec<u8>>> {
+    let refused = |what| Err(Error::refused(ACTION, shown, Refusal::NotRegular { what }));
+    match fs::symlink_metadata(target) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("look at", target)(error)),
+        Ok(meta) if meta.is_file() => {
+            fs::read(target).map(Some).map_err(Error::io("read", target))
+        }
+        Ok(meta) if meta.is_symlink() => refused("a symbolic link"),
+        Ok(meta) if meta.is_dir() => refused("a folder"),
+        Ok(_) => refused("a special file"),
+    }
+}
+
+/// Whether these bytes are the item's stub, untouched but for line ends that git may have turned.
+fn is_own_stub(bytes: &[u8], item: &Item) -> bool {
+    let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
+    tombstone::parse(&text).is_ok_and(|(stub, _)| stub == lookup::tombstone_of(item))
+}
+
+fn stage(
+    workspace: &Workspace,
+    options: &RestoreOptions,
+    archive: &mut Archive,
+    found: &Found,
+    bytes: Vec<u8>,
+    report: &mut RestoreReport,
+) -> Result<()> {
+    let repository = workspace.repository("stage a restored file")?;
+    let item = &found.item;
+    let stub = match &found.stub_path {
+        Some(path) => Some(path.clone()),
+        None => standing_stubs(repository, item)?.into_iter().next(),
+    };
+    let sidecar = sidecar_path(&item.path)?;
+    let target = match &stub {
+        Some(path) if *path != sidecar => path.clone(),
+        _ => item.path.clone(),
+    };
+    report.output = target.to_string();
+    let staged = repository.index(IndexScope::Paths(std::slice::from_ref(&target)))?;
+    let on_disk = what_is_there(&workspace.top.join(target.as_path()), &target.to_string())?;
+    if on_disk.as_ref() == Some(&bytes) && staged.iter().any(|entry| entry.oid == item.git_blob) {
+        (report.already, report.staged) = (true, true);
+        return Ok(());
+    }
+    let free = on_disk.as_ref().is_none_or(|found| is_own_stub(found, item) || options.force);
+    if !free {
+        return Err(Error::refused(ACTION, target.to_string(), Refusal::Exists));
+    }
+    tree::check_index_free(repository)?;
+    let mut steps = vec![(
+        Step {
+            path: target.clone(),
+            before: on_disk.as_deref().map(Digest::of),
+            after: After::File { bytes, executable: executable(item) },
+        },
+        Source::Content,
+    )];
+    if stub.as_ref() == Some(&sidecar) {
+        let before = tree::digest_on_disk(&workspace.top, &sidecar)?;
+        let step = Step { path: sidecar, before, after: After::Absent };
+        steps.push((step, Source::Absent));
+    }
+    let deed = DeedId::random();
+    let intent = intent_of(workspace, Action::Restore.as_str(), deed, item, &steps);
+    intent.write(workspace)?;
+    let (segment, digest) = record(archive, options, found, Some((deed, &target)))?;
+    take_steps(workspace, archive, &intent, steps, segment.as_ref())?;
+    report.staged = true;
+    report.evidence = digest;
+    report.evidence_segment = segment.map(|segment| segment.path.to_string());
+    Ok(())
+}
+
+/// The intent of a deed about one item.
+pub(super) fn intent_of(
+    workspace: &Workspace,
+    action: &str,
+    deed: DeedId,
+    item: &Item,
+    steps: &[(Step, Source)],
+) -> Intent {
+    let steps = steps.iter().map(|(step, source)| IntentStep {
+        path: step.path.clone(),
+        tombstone: item.tombstone,
+        before: step.before,
+        after: step.after_digest(),
+        source: *source,
+    });
+    let (action, steps) = (action.to_owned(), steps.collect());
+    Intent { deed, action, work_tree: workspace.top.clone(), steps }
+}
+
+/// Takes the steps of a recorded deed; on failure settles what can be settled at once.
+pub(super) fn take_steps(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    intent: &Intent,
+    steps: Vec<(Step, Source)>,
+    segment: Option<&Segment>,
+) -> Result<()> {
+    let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
+    let repository = workspace.repository.as_ref();
+    match tree::apply(ACTION, &workspace.top, repository, &steps, segment) {
+        Ok(()) => intent.remove(workspace),
+        Err(error) => {
+            let mut report = RecoveryReport::default();
+            let _ = recovery::settle(workspace, archive, intent, &mut report);
+            Err(error)
+        }
+    }
+}
+

@@ -1,0 +1,44 @@
+//! Segments as they stand in the index or a commit; never as they stand in the work tree.
+
+use crate::error::Result;
+use crate::evidence::{SEGMENT_FOLDER, Segment, is_segment_path};
+use crate::git::{IndexScope, Repository};
+use crate::model::{GitOid, RepoPath};
+
+/// A file in the folder of segments that is not a valid segment.
+#[derive(Debug)]
+pub struct BadSegment {
+    /// Where it is.
+    pub path: RepoPath,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// The segments among `files`, and those that are none.
+pub fn load(
+    repository: &Repository,
+    files: impl IntoIterator<Item = (RepoPath, GitOid)>,
+) -> Result<(Vec<Segment>, Vec<BadSegment>)> {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (path, oid) in files {
+        if !is_segment_path(&path) {
+            bad.push(BadSegment { path, why: "its name is not one of a segment".to_owned() });
+            continue;
+        }
+        let parsed = match repository.blob(&oid)? {
+            Some(bytes) => Segment::parse(&path, &bytes).map_err(|fault| fault.to_string()),
+            None => Err(format!("git has no object {oid}")),
+        };
+        match parsed {
+            Ok(segment) => good.push(segment),
+            Err(why) => bad.push(BadSegment { path, why }),
+        }
+    }
+    Ok((good, bad))
+}
+
+/// The segments in the index.
+pub fn in_index(repository: &Repository) -> Result<(Vec<Segment>, Vec<BadSegment>)> {
+    let entries = repository.index(IndexScope::Folder(SEGMENT_FOLDER))?;
+    load(repository, entries.into_iter().map(|entry| (entry.path, entry.oid)))
+}

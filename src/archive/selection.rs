@@ -1,0 +1,322 @@
+//! Which files a command line means, and whether each may be archived.
+//!
+//! Named files are refused with a reason; what a folder or pattern brings along that is no
+//! regular file is skipped and listed.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::{Error, Refusal, Result};
+use crate::fs::check_contained;
+use crate::git::{
+    AttributeSource, CommitTree, IndexEntry, IndexFlag, IndexScope, Repository,
+};
+use crate::model::{GitOid, RepoPath, escape_line};
+
+use super::Workspace;
+
+const ACTION: &str = "archive";
+
+/// A file that may be archived, as far as git's index and the commit know.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Where it is.
+    pub path: RepoPath,
+    /// Its blob in the index and in the commit.
+    pub oid: GitOid,
+    /// Whether it is executable.
+    pub executable: bool,
+}
+
+/// A file that a folder brought along and that is not archived.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// Where it is.
+    pub path: String,
+    /// Why it is not archived, as a clause.
+    pub why: String,
+}
+
+/// What a command line means.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Files to archive, in bytewise order.
+    pub candidates: Vec<Candidate>,
+    /// Paths that hold their own stub already.
+    pub already: Vec<RepoPath>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The path `given` (relative to `cwd`) as a path below `top`, without asking the file system;
+/// `None` for `top` itself.
+pub fn repo_path(
+    action: &'static str,
+    top: &Path,
+    cwd: &Path,
+    given: &OsStr,
+) -> Result<Option<RepoPath>> {
+    let mut absolute = PathBuf::new();
+    for part in cwd.join(given).components() {
+        match part {
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            Component::CurDir => {}
+            other => absolute.push(other),
+        }
+    }
+    let object = escape_line(&given.to_string_lossy());
+    let Ok(inside) = absolute.strip_prefix(top) else {
+        return Err(Error::refused(action, object, Refusal::Outside));
+    };
+    if inside.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    RepoPath::new(inside.as_os_str().as_bytes()).map(Some)
+}
+
+/// Finds and judges the files that `paths` mean at `commit`, which the user called `revision`.
+pub fn select(
+    workspace: &Workspace,
+    repository: &Repository,
+    paths: &[OsString],
+    commit: &GitOid,
+    revision: &str,
+) -> Result<Selection> {
+    let tree = repository.commit_tree(commit)?;
+    let mut found: BTreeMap<RepoPath, (IndexEntry, bool)> = BTreeMap::new();
+    for given in paths {
+        for (entry, named) in matches(workspace, repository, &tree, given, revision)? {
+            let known = found.entry(entry.path.clone()).or_insert((entry, named));
+            known.1 |= named;
+        }
+    }
+    let mut selection = Selection::default();
+    for (path, (entry, named)) in found {
+        judge(workspace, repository, &tree, &mut selection, &path, &entry, named, revision)?;
+    }
+    check_attributes(repository, &selection)?;
+    Ok(selection)
+}
+
+/// The index entries that one argument means, and whether it names each of them.
+fn matches(
+    workspace: &Workspace,
+    repository: &Repository,
+    tree: &CommitTree<'_>,
+    given: &OsString,
+    revision: &str,
+) -> Result<Vec<(IndexEntry, bool)>> {
+    let cwd = workspace.cwd.as_path();
+    let shown = escape_line(&given.to_string_lossy());
+    if given.is_empty() {
+        return Err(Error::invalid("path", "", "it is empty"));
+    }
+    let literal = fs::symlink_metadata(cwd.join(given)).is_ok();
+    let magic = given.as_bytes().first() == Some(&b':')
+        || given.as_bytes().iter().any(|byte| b"*?[".contains(byte));
+    if magic && !literal {
+        let specs = [given.clone()];
+        let entries = repository.index(IndexScope::Pathspecs { cwd, specs: &specs })?;
+        if entries.is_empty() {
+            let why = "it matches no tracked file".to_owned();
+            return Err(Error::NotFound { action: ACTION, object: shown, why });
+        }
+        return Ok(entries.into_iter().map(|entry| (entry, false)).collect());
+    }
+    let Some(path) = repo_path(ACTION, &workspace.top, cwd, given)? else {
+        let entries = repository.index(IndexScope::All)?;
+        return Ok(entries.into_iter().map(|entry| (entry, false)).collect());
+    };
+    let mut spec = OsString::from(":(top,literal)").into_vec();
+    spec.extend_from_slice(path.as_bytes());
+    let specs = [OsString::from_vec(spec)];
+    let entries = repository.index(IndexScope::Pathspecs { cwd, specs: &specs })?;
+    if entries.is_empty() {
+        return Err(why_not(workspace, tree, &path, revision)?);
+    }
+    Ok(entries.into_iter().map(|entry| {
+        let named = entry.path == path;
+        (entry, named)
+    }).collect())
+}
+
+/// Why a path that the index does not know cannot be archived.
+fn why_not(
+    workspace: &Workspace,
+    tree: &CommitTree<'_>,
+    path: &RepoPath,
+    revision: &str,
+) -> Result<Error> {
+    if in_git_folder(path) {
+        let why = "it is inside git's own folder";
+        return Ok(Error::refused(ACTION, path.to_string(), Refusal::Forbidden { why }));
+    }
+    check_contained(ACTION, &workspace.top, path.as_path())?;
+    if tree.entry(path)?.is_some() {
+        let commit = escape_line(revision);
+        return Ok(Error::refused(ACTION, path.to_string(), Refusal::Staged { commit }));
+    }
+    Ok(not_in_commit(path, revision))
+}
+
+fn not_in_commit(path: &RepoPath, revision: &str) -> Error {
+    let why = format!("it is not in commit {}", escape_line(revision));
+    Error::NotFound { action: ACTION, object: path.to_string(), why }
+}
+
+/// `.git` in any spelling that some file system takes for it.
+fn in_git_folder(path: &RepoPath) -> bool {
+    path.as_bytes().split(|byte| *byte == b'/').any(|part| {
+        let part = part.to_ascii_lowercase();
+        part == b".git" || part.starts_with(b"git~")
+    })
+}
+
+/// Files that steer git or this program; archiving one would change what others mean.
+fn forbidden(path: &RepoPath) -> Option<&'static str> {
+    if in_git_folder(path) {
+        return Some("it is inside git's own folder");
+    }
+    if path.is_in(".codex") {
+        return Some("it belongs to the archive itself");
+    }
+    let steers = [b".gitattributes".as_slice(), b".gitignore", b".gitmodules"];
+    steers.contains(&path.file_name()).then_some("it steers git")
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call; the parts have no other life")]
+fn judge(
+    workspace: &Workspace,
+    repository: &Repository,
+    tree: &CommitTree<'_>,
+    selection: &mut Selection,
+    path: &RepoPath,
+    entry: &IndexEntry,
+    named: bool,
+    revision: &str,
+) -> Result<()> {
+    let refused = |refusal| Err(Error::refused(ACTION, path.to_string(), refusal));
+    if let Some(refusal) = unfit(path, entry) {
+        if named {
+            return refused(refusal);
+        }
+        let (path, why) = (path.to_string(), refusal.to_string());
+        selection.skipped.push(Skipped { path, why });
+        return Ok(());
+    }
+    if entry.stage != 0 {
+        return refused(Refusal::Unmerged);
+    }
+    if holds_own_stub(workspace, repository, entry)? {
+        selection.already.push(path.clone());
+        return Ok(());
+    }
+    match entry.flag {
+        IndexFlag::Plain => {}
+        IndexFlag::AssumeUnchanged => return refused(Refusal::Flagged { flag: "assume-unchanged" }),
+        IndexFlag::SkipWorktree => return refused(Refusal::Flagged { flag: "skip-worktree" }),
+    }
+    match tree.entry(path)? {
+        None => return Err(not_in_commit(path, revision)),
+        Some(at) if (at.oid, at.mode) != (entry.oid, entry.mode) => {
+            return refused(Refusal::Staged { commit: escape_line(revision) });
+        }
+        Some(_) => {}
+    }
+    check_contained(ACTION, &workspace.top, path.as_path())?;
+    match fs::symlink_metadata(workspace.top.join(path.as_path())) {
+        Ok(meta) if meta.is_file() => {}
+        Ok(meta) if meta.is_symlink() => return refused(Refusal::NotRegular { what: "a symbolic link" }),
+        Ok(_) => return refused(Refusal::NotRegular { what: "a special file" }),
+        Err(_) => return refused(Refusal::Missing),
+    }
+    let executable = entry.mode == 0o100_755;
+    selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
+    Ok(())
+}
+
+/// Why a path can never be archived, whatever its state.
+fn unfit(path: &RepoPath, entry: &IndexEntry) -> Option<Refusal> {
+    match entry.mode {
+        0o120_000 => return Some(Refusal::NotRegular { what: "a symbolic link" }),
+        0o160_000 => return Some(Refusal::NotRegular { what: "a submodule" }),
+        _ => {}
+    }
+    forbidden(path).map(|why| Refusal::Forbidden { why })
+}
+
+/// Whether the path holds a tombstone, in the index and in the work tree alike. Asked before
+/// anything else, since a stub that is not committed yet differs from the commit.
+fn holds_own_stub(
+    workspace: &Workspace,
+    repository: &Repository,
+    entry: &IndexEntry,
+) -> Result<bool> {
+    let file = workspace.top.join(entry.path.as_path());
+    let small = fs::symlink_metadata(&file)
+        .is_ok_and(|meta| meta.is_file() && meta.len() <= 2 * crate::tombstone::MAX_STUB_BYTES as u64);
+    if !small {
+        return Ok(false);
+    }
+    let on_disk = fs::read(&file).map_err(Error::io("read", &file))?;
+    // Under autocrlf the stub may stand with CRLF in the work tree.
+    let text: Vec<u8> = on_disk.iter().copied().filter(|byte| *byte != b'\r').collect();
+    if !crate::tombstone::looks_like_stub(&text) {
+        return Ok(false);
+    }
+    Ok(repository.blob(&entry.oid)?.is_some_and(|staged| {
+        (staged == on_disk || staged == text) && crate::tombstone::parse(&staged).is_ok()
+    }))
+}
+
+/// Attributes by which git changes content on its way to the work tree, and the values that do not.
+const CONVERSIONS: [&str; 3] = ["filter", "working-tree-encoding", "ident"];
+
+fn check_attributes(repository: &Repository, selection: &Selection) -> Result<()> {
+    let paths: Vec<RepoPath> = selection.candidates.iter().map(|c| c.path.clone()).collect();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let values = repository.attributes(&paths, &CONVERSIONS, AttributeSource::WorkTree)?;
+    for (path, values) in paths.iter().zip(values) {
+        for (name, value) in CONVERSIONS.iter().zip(values) {
+            if !matches!(value.as_str(), "unspecified" | "unset" | "") {
+                let attribute = format!("{name}={}", escape_line(&value));
+                return Err(Error::refused(ACTION, path.to_string(), Refusal::Filtered { attribute }));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_current_folder_and_stay_inside() {
+        let at = |given: &str| {
+            repo_path("archive", Path::new("/r"), Path::new("/r/sub"), OsStr::new(given))
+        };
+        assert_eq!(at("a").unwrap().unwrap().as_bytes(), b"sub/a");
+        assert_eq!(at("../a").unwrap().unwrap().as_bytes(), b"a");
+        assert_eq!(at("/r/x/./y").unwrap().unwrap().as_bytes(), b"x/y");
+        assert_eq!(at("..").unwrap(), None);
+        assert!(at("../../etc/passwd").is_err());
+    }
+
+    #[test]
+    fn what_steers_git_is_forbidden() {
+        for bad in [".git/config", "a/.GIT/x", "GIT~1/config", "sub/.gitignore", ".codex/archive.toml"] {
+            assert!(forbidden(&RepoPath::new(bad.as_bytes()).unwrap()).is_some(), "{bad}");
+        }
+        assert!(forbidden(&RepoPath::new(b"src/git.rs").unwrap()).is_none());
+    }
+}

@@ -1,0 +1,213 @@
+//! Changes to the work tree and the index: all files first, then all names, then one staging.
+//!
+//! Promises: a file that is not what the plan saw is left alone; each file is replaced at once
+//! or not at all; what was staged is compared with what was meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Refusal, Result};
+use crate::evidence::Segment;
+use crate::fs::{self as files, Executable, TempFile};
+use crate::git::{IndexScope, Repository};
+use crate::model::{Digest, GitOid, RepoPath};
+
+/// What a path shall hold.
+#[derive(Debug, Clone)]
+pub enum After {
+    /// This file.
+    File {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Whether it is executable.
+        executable: Executable,
+    },
+    /// Nothing.
+    Absent,
+}
+
+/// One path and what shall become of it.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The path.
+    pub path: RepoPath,
+    /// SHA-256 of what stands there now; `None` for nothing.
+    pub before: Option<Digest>,
+    /// What shall stand there.
+    pub after: After,
+}
+
+/// How a path stands to a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// As before the step.
+    Before,
+    /// As after it.
+    After,
+    /// As neither.
+    Other,
+}
+
+impl Step {
+    /// SHA-256 of what shall stand at the path; `None` for nothing.
+    pub fn after_digest(&self) -> Option<Digest> {
+        match &self.after {
+            After::File { bytes, .. } => Some(Digest::of(bytes)),
+            After::Absent => None,
+        }
+    }
+}
+
+/// SHA-256 of the regular file at `path`; `None` where nothing stands.
+pub fn digest_on_disk(top: &Path, path: &RepoPath) -> Result<Option<Digest>> {
+    let file = top.join(path.as_path());
+    match fs::symlink_metadata(&file) {
+        Ok(meta) if meta.is_file() => {
+            fs::read(&file).map(|bytes| Some(Digest::of(&bytes))).map_err(Error::io("read", file))
+        }
+        // Something else stands there: no digest of ours can be the digest of that.
+        Ok(_) => Ok(Some(Digest::ZERO)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(Error::io("look at", file)(error)),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// How the work tree stands to a change from `before` to `after`.
+pub fn standing(
+    top: &Path,
+    path: &RepoPath,
+    before: Option<Digest>,
+    after: Option<Digest>,
+) -> Result<Standing> {
+    let now = digest_on_disk(top, path)?;
+    Ok(if now == after {
+        Standing::After
+    } else if now == before {
+        Standing::Before
+    } else {
+        Standing::Other
+    })
+}
+
+/// Refuses early when somebody else is changing the index.
+pub fn check_index_free(repository: &Repository) -> Result<()> {
+    let path = repository.git_dir().join("index.lock");
+    if path.exists() { Err(Error::Locked { path }) } else { Ok(()) }
+}
+
+/// Takes all steps in the work tree and stages them with the segment, if this is a repository.
+pub fn apply(
+    action: &'static str,
+    top: &Path,
+    repository: Option<&Repository>,
+    steps: &[Step],
+    segment: Option<&Segment>,
+) -> Result<()> {
+    write_files(action, top, steps)?;
+    let mut paths: Vec<RepoPath> = steps.iter().map(|step| step.path.clone()).collect();
+    if let Some(segment) = segment {
+        write_segment(top, segment)?;
+        paths.push(segment.path.clone());
+    }
+    if let Some(repository) = repository {
+        repository.stage(&paths)?;
+        correct_index(repository, steps)?;
+    }
+    Ok(())
+}
+
+/// Writes a segment's file, unless it is there.
+pub fn write_segment(top: &Path, segment: &Segment) -> Result<()> {
+    let file = top.join(segment.path.as_path());
+    let bytes = segment.render()?;
+    files::check_contained("write", top, segment.path.as_path())?;
+    if fs::read(&file).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    files::create_folders(files::folder_of(&file))?;
+    files::write_atomic(&file, &bytes, Executable::No)
+}
+
+/// All temporary files, then a sync, then all renames, then a sync of the folders: interleaving
+/// them costs a journal commit a file on some file systems.
+fn write_files(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
+    let mut temps: Vec<Option<TempFile>> = Vec::with_capacity(steps.len());
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    for step in steps {
+        files::check_contained(action, top, step.path.as_path())?;
+        let target = top.join(step.path.as_path());
+        let folder = files::folder_of(&target).to_path_buf();
+        temps.push(match &step.after {
+            After::Absent => None,
+            After::File { bytes, executable } => {
+                files::create_folders(&folder)?;
+                let mut temp = TempFile::create(&folder, *executable)?;
+                temp.write(bytes)?;
+                Some(temp)
+            }
+        });
+        folders.insert(folder);
+    }
+    files::sync_all(temps.iter().flatten())?;
+    for (step, temp) in steps.iter().zip(temps) {
+        place(action, top, step, temp)?;
+    }
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        files::sync_folder(folder)?;
+    }
+    Ok(())
+}
+
+fn place(action: &'static str, top: &Path, step: &Step, temp: Option<TempFile>) -> Result<()> {
+    let target = top.join(step.path.as_path());
+    match standing(top, &step.path, step.before, step.after_digest())? {
+        Standing::After => return Ok(()),
+        Standing::Before => {}
+        Standing::Other => {
+            return Err(Error::refused(action, step.path.to_string(), Refusal::ChangedMeanwhile));
+        }
+    }
+    match temp {
+        Some(temp) => temp.publish(&target),
+        None => {
+            files::remove_file(&target)?;
+            files::remove_empty_folders(top, files::folder_of(&target));
+            Ok(())
+        }
+    }
+}
+
+/// Compares the index with what was meant, and sets exact entries where git's own reading of the
+/// work tree gave others: with fileMode=false a stub would stay executable, with autocrlf a
+/// restored CRLF file would be converted.
+fn correct_index(repository: &Repository, steps: &[Step]) -> Result<()> {
+    let paths: Vec<RepoPath> = steps.iter().map(|step| step.path.clone()).collect();
+    let staged: BTreeMap<RepoPath, (u32, GitOid)> = repository
+        .index(IndexScope::Paths(&paths))?
+        .into_iter()
+        .map(|entry| (entry.path, (entry.mode, entry.oid)))
+        .collect();
+    let mut wrong = Vec::new();
+    for step in steps {
+        let meant = match &step.after {
+            After::Absent => None,
+            After::File { bytes, executable } => {
+                let mode = if *executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
+                Some((mode, repository.hash_blob(bytes)?))
+            }
+        };
+        if staged.get(&step.path).copied() != meant {
+            if let After::File { bytes, .. } = &step.after {
+                repository.write_blob(bytes)?;
+            }
+            wrong.push((step.path.clone(), meant));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { repository.stage_entries(&wrong) }
+}

@@ -1,0 +1,247 @@
+//! `undo`: takes back the last deed of this work tree that is not committed.
+//!
+//! The record of the deed stays, since a log is only added to; a further record says that it was
+//! taken back. Its segment leaves the index, for it speaks of a tree that never was.
+
+use std::fs;
+
+use serde::Serialize;
+
+use crate::error::{Error, Refusal, Result};
+use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
+use crate::fs::Executable;
+use crate::model::{Actor, DeedId, Digest, RepoPath};
+
+use super::intent::{Intent, IntentStep, Source};
+use super::lookup::{self, executable, sidecar_path};
+use super::recovery;
+use super::restore::take_steps;
+use super::tree::{self, After, Step};
+use super::{Archive, Workspace, segments};
+
+const ACTION: &str = "undo";
+
+/// What was taken back.
+#[derive(Debug, Serialize)]
+pub struct UndoReport {
+    /// The deed.
+    pub deed: String,
+    /// Its action.
+    pub action: String,
+    /// The paths that are as before.
+    pub paths: Vec<String>,
+    /// Digest of the last record about it.
+    pub evidence: String,
+}
+
+/// Takes back the last deed of this work tree whose segment is not committed.
+pub fn undo(workspace: &Workspace, actor: &Actor) -> Result<UndoReport> {
+    let repository = workspace.repository(ACTION)?;
+    let lock = workspace.lock()?;
+    recovery::recover(workspace)?;
+    let mut archive = Archive::create(workspace)?;
+    tree::check_index_free(repository)?;
+    let segment = last_uncommitted(workspace, &mut archive)?.ok_or_else(|| Error::NotFound {
+        action: ACTION,
+        object: "the last deed".to_owned(),
+        why: "every deed of this work tree is committed".to_owned(),
+    })?;
+    let report = take_back(workspace, &mut archive, &segment, actor)?;
+    drop(lock);
+    Ok(report)
+}
+
+/// The newest segment in the index that HEAD lacks and this archive wrote.
+fn last_uncommitted(workspace: &Workspace, archive: &mut Archive) -> Result<Option<Segment>> {
+    let repository = workspace.repository(ACTION)?;
+    let (staged, _) = segments::in_index(repository)?;
+    let committed: Vec<RepoPath> = match repository.head()? {
+        Some(head) => repository
+            .list_tree(&head, Some(SEGMENT_FOLDER))?
+            .into_iter()
+            .map(|entry| entry.path)
+            .collect(),
+        None => Vec::new(),
+    };
+    let mut mine = Vec::new();
+    for segment in staged {
+        let (last, digest) = &segment.lines[segment.lines.len() - 1];
+        let known = archive.ledger().digest_at(&last.log, last.seq)?;
+        if let Some((row, found)) = known
+            && found == *digest
+            && !committed.contains(&segment.path)
+        {
+            mine.push((row, segment));
+        }
+    }
+    Ok(mine.into_iter().max_by_key(|(row, _)| *row).map(|(_, segment)| segment))
+}
+
+fn take_back(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    segment: &Segment,
+    actor: &Actor,
+) -> Result<UndoReport> {
+    let first = &segment.lines[0].0;
+    let of = first.deed;
+    let mut steps = Vec::new();
+    let mut items = Vec::new();
+    for (record, _) in &segment.lines {
+        let Some(id) = record.event.tombstone else { return Err(cannot(record)) };
+        for step in steps_back(workspace, archive, record)? {
+            steps.push(step);
+            items.push(id);
+        }
+    }
+    let segment_file = workspace.top.join(segment.path.as_path());
+    let bytes = fs::read(&segment_file).map_err(Error::io("read", &segment_file))?;
+    let gone = Step {
+        path: segment.path.clone(),
+        before: Some(Digest::of(&bytes)),
+        after: After::Absent,
+    };
+    steps.push((gone, Source::Absent));
+    items.push(items.first().copied().ok_or_else(|| cannot(first))?);
+    let deed = DeedId::random();
+    let intent = Intent {
+        deed,
+        action: ACTION.to_owned(),
+        work_tree: workspace.top.clone(),
+        steps: steps
+            .iter()
+            .zip(&items)
+            .map(|((step, source), id)| IntentStep {
+                path: step.path.clone(),
+                tombstone: *id,
+                before: step.before,
+                after: step.after_digest(),
+                source: *source,
+            })
+            .collect(),
+    };
+    check_untouched(workspace, &steps)?;
+    intent.write(workspace)?;
+    let digest = record_undo(archive, segment, deed, actor)?;
+    let paths = steps.iter().map(|(step, _)| step.path.to_string()).collect();
+    take_steps(workspace, archive, &intent, steps, None)?;
+    let action = first.event.action.as_str().to_owned();
+    Ok(UndoReport { deed: of.to_string(), action, paths, evidence: digest.to_string() })
+}
+
+fn cannot(record: &Record) -> Error {
+    let why = "it is not a deed about the tree".to_owned();
+    let object = record.event.action.as_str().to_owned();
+    Error::refused(ACTION, object, Refusal::Policy { why })
+}
+
+fn check_untouched(workspace: &Workspace, steps: &[(Step, Source)]) -> Result<()> {
+    for (step, _) in steps {
+        let now = tree::digest_on_disk(&workspace.top, &step.path)?;
+        if now != step.before && now != step.after_digest() {
+            return Err(Error::refused(ACTION, step.path.to_string(), Refusal::Dirty));
+        }
+    }
+    Ok(())
+}
+
+/// What stood in the tree before this record's deed.
+fn steps_back(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    record: &Record,
+) -> Result<Vec<(Step, Source)>> {
+    let (Some(id), Some(path)) = (record.event.tombstone, record.event.path.clone()) else {
+        return Err(cannot(record));
+    };
+    let item = lookup::by_id(workspace, Some(&mut *archive), &id)?;
+    let stub = lookup::stub_for(&item, &path)?;
+    let on_disk = tree::digest_on_disk(&workspace.top, &path)?;
+    let file = |bytes, executable| After::File { bytes, executable };
+    match record.event.action {
+        Action::Archive => {
+            // git's own object first: a restricted item's bytes are the user's own as long as
+            // the deed is not committed.
+            let bytes = match lookup::from_git(workspace, &item)? {
+                Some(bytes) => bytes,
+                None => lookup::bytes(workspace, Some(archive), &item)?.0,
+            };
+            let beside = sidecar_path(&path)?;
+            let has_sidecar = workspace.top.join(beside.as_path()).exists() && on_disk.is_none();
+            let before = if has_sidecar { None } else { Some(stub_on_disk(workspace, &path, &stub)?) };
+            let after = file(bytes, executable(&item));
+            let mut steps = vec![(Step { path, before, after }, Source::Content)];
+            if has_sidecar {
+                let before = tree::digest_on_disk(&workspace.top, &beside)?;
+                steps.push((Step { path: beside, before, after: After::Absent }, Source::Absent));
+            }
+            Ok(steps)
+        }
+        Action::Restore => {
+            let step = Step { path, before: Some(item.sha256), after: file(stub, Executable::No) };
+            Ok(vec![(step, Source::Stub)])
+        }
+        // Other code may have the path by now, and keeps it.
+        Action::StubDrop if on_disk.is_none() => {
+            let step = Step { path, before: None, after: file(stub, Executable::No) };
+            Ok(vec![(step, Source::Stub)])
+        }
+        Action::StubDrop => Err(Error::refused(ACTION, path.to_string(), Refusal::Exists)),
+        _ => Err(cannot(record)),
+    }
+}
+
+/// The digest of the untouched stub at `path`: git may have turned its line ends.
+fn stub_on_disk(workspace: &Workspace, path: &RepoPath, stub: &[u8]) -> Result<Digest> {
+    let file = workspace.top.join(path.as_path());
+    let found = fs::read(&file).map_err(Error::io("read", file))?;
+    let text: Vec<u8> = found.iter().copied().filter(|byte| *byte != b'\r').collect();
+    Ok(Digest::of(if text == stub { &found } else { stub }))
+}
+
+/// STORE_ABORT for what was archived, REPAIR for the rest, each naming the deed.
+fn record_undo(
+    archive: &mut Archive,
+    segment: &Segment,
+    deed: DeedId,
+    actor: &Actor,
+) -> Result<Digest> {
+    let first = &segment.lines[0].0;
+    let repo = first.event.repo.clone().unwrap_or_default();
+    let of = first.deed;
+    let mut rows = Vec::new();
+    for (record, _) in &segment.lines {
+        let Some(id) = record.event.tombstone else { continue };
+        let item = archive.catalog().item(&id, true)?;
+        let older = match &item {
+            Some(item) => recovery::older_deed(archive, item.row_id, &of)?,
+            None => None,
+        };
+        rows.push((record.clone(), item, older));
+    }
+    let ((), records) = archive.journaled(&repo, deed, |transaction| {
+        let mut deeds = Vec::new();
+        for (record, item, older) in &rows {
+            let archived = record.event.action == Action::Archive;
+            if let (true, Some(item)) = (archived, item) {
+                let (mut event, row) = recovery::abort_item(transaction, item, &of, *older)?;
+                event.actor = actor.to_string();
+                event.reason = Some(ACTION.to_owned());
+                deeds.push((event, row));
+                continue;
+            }
+            if let Some(item) = item {
+                transaction.catalog().set_restored(item.row_id, None)?;
+            }
+            let mut event = Event::new(Action::Repair, actor.as_str());
+            event.repo = record.event.repo.clone();
+            event.path = record.event.path.clone();
+            event.tombstone = record.event.tombstone;
+            event.of = Some(of);
+            event.reason = Some(ACTION.to_owned());
+            deeds.push((event, item.as_ref().map(|item| item.row_id)));
+        }
+        Ok(((), deeds))
+    })?;
+    Ok(records[records.len() - 1].1)
+}

@@ -1,0 +1,283 @@
+//! Where we are: the repository, its configuration, and where its archive stands.
+//!
+//! The embedded archive and the journal stand in git's common folder, where `git clean` does not
+//! reach and linked worktrees meet; the names in `.codex/` are links to them.
+
+use std::fs::{self, File};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::config::{Config, Environment, Place, Sources};
+use crate::error::{Error, Result};
+use crate::fs as files;
+use crate::git::Repository;
+use crate::model::{RepoLabel, escape_line};
+use crate::policy::trust;
+
+/// How long a changing command waits for another one.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The setting in git's own configuration that accepts the places of a tracked configuration.
+pub(super) const TRUST_SETTING: &str = "codexarchive.trust";
+
+/// What a command line says of where to look.
+pub struct Opening<'a> {
+    /// The current directory.
+    pub cwd: &'a Path,
+    /// `--config`.
+    pub file: Option<&'a Path>,
+    /// Configuration keys set by options.
+    pub flags: &'a [(&'static str, String)],
+    /// The environment.
+    pub environment: Environment,
+}
+
+/// A repository (or a plain folder) and its configuration.
+pub struct Workspace {
+    /// The repository, unless this is a plain folder.
+    pub repository: Option<Repository>,
+    /// The top of the work tree; of a bare repository its folder; else the current directory.
+    pub top: PathBuf,
+    /// The current directory, canonical.
+    pub cwd: PathBuf,
+    /// What is set, and by whom.
+    pub config: Config,
+    clock: Arc<dyn Clock>,
+}
+
+/// The lock that our changing commands share; released when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Workspace {
+    /// Finds the repository around `opening.cwd` and reads the configuration.
+    pub fn open(opening: Opening<'_>) -> Result<Self> {
+        let cwd = opening.cwd.canonicalize().map_err(Error::io("open", opening.cwd))?;
+        let repository = Repository::discover(&cwd)?;
+        let top = match &repository {
+            Some(found) => found.work_tree().unwrap_or(found.common_dir()).to_path_buf(),
+            None => cwd.clone(),
+        };
+        let config = Config::load(Sources {
+            top: Some(&top),
+            file: opening.file,
+            flags: opening.flags,
+            environment: opening.environment,
+        })?;
+        Ok(Self { repository, top, cwd, config, clock: Arc::new(SystemClock) })
+    }
+
+    /// The same with another clock, for tests.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The repository with its work tree, or an error that says `action` needs one.
+    pub fn repository(&self, action: &'static str) -> Result<&Repository> {
+        match &self.repository {
+            Some(repository) if repository.work_tree().is_some() => Ok(repository),
+            _ => Err(Error::NoRepository { action, path: self.cwd.clone() }),
+        }
+    }
+
+    /// The label of this repository, where one is set.
+    pub fn label(&self) -> Option<&RepoLabel> {
+        self.config.label()
+    }
+
+    /// The folder of the archive's files: in git's common folder, or `.codex` outside git.
+    pub fn store_folder(&self) -> PathBuf {
+        match &self.repository {
+            Some(repository) => repository.common_dir().join("codex-archive"),
+            None => self.top.join(".codex"),
+        }
+    }
+
+    /// The archive's file. Places that a tracked file names need this clone's trust.
+    pub fn archive_file(&self) -> Result<PathBuf> {
+        self.check_trust()?;
+        match self.config.place(&self.top)? {
+            Place::Embedded => Ok(self.embedded_file()),
+            Place::SqliteFile(file) => Ok(file),
+            Place::Server(url) => Err(Error::Config {
+                what: format!("this build has no driver for `{url}`"),
+                origin: self.config.origin("backend.url").to_string(),
+                nearest: Some("sqlite:///./.codex/archive.sqlite".to_owned()),
+            }),
+        }
+    }
+
+    /// Whether the archive is this repository's own embedded one.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.config.place(&self.top), Ok(Place::Embedded))
+    }
+
+    fn embedded_file(&self) -> PathBuf {
+        self.store_folder().join("archive.sqlite")
+    }
+
+    /// The journal's file.
+    pub fn journal_file(&self) -> PathBuf {
+        match self.config.evidence_dir() {
+            Some(folder) => self.top.join(folder).join("archive_ops.jsonl"),
+            None => match &self.repository {
+                Some(_) => self.store_folder().join("archive_ops.jsonl"),
+                None => self.top.join(".codex/evidence/archive_ops.jsonl"),
+            },
+        }
+    }
+
+    /// The places outside the repository that its tracked configuration names.
+    pub fn foreign_places(&self) -> Vec<trust::ForeignPlace> {
+        trust::places(&self.config.tracked_values(), &self.top)
+    }
+
+    /// Refuses places that a tracked file names and this clone has not accepted.
+    pub fn check_trust(&self) -> Result<()> {
+        let places = self.foreign_places();
+        let Some(first) = places.first() else { return Ok(()) };
+        let accepted = match &self.repository {
+            Some(repository) => repository.setting(TRUST_SETTING)?,
+            None => None,
+        };
+        if accepted == Some(trust::digest(&places).to_string()) {
+            return Ok(());
+        }
+        let place = escape_line(&first.shown);
+        Err(Error::Untrusted { place, origin: first.origin.clone() })
+    }
+
+    /// Takes the lock of our changing commands; waits for another one for a minute.
+    pub fn lock(&self) -> Result<Lock> {
+        let folder = self.store_folder();
+        self.check_folders()?;
+        files::create_folders(&folder)?;
+        let path = folder.join("lock");
+        let file = files::open_lock(&path)?;
+        let mut waited = Duration::ZERO;
+        let pause = Duration::from_millis(5);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(fs::TryLockError::WouldBlock) if waited < LOCK_TIMEOUT => {
+                    std::thread::sleep(pause);
+                    waited += pause;
+                }
+                Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked { path }),
+                Err(fs::TryLockError::Error(source)) => {
+                    return Err(Error::Io { action: "lock", path, source });
+                }
+            }
+        }
+    }
+
+    /// Refuses a `.codex` (or a folder in it) that is not a folder of this work tree.
+    pub fn check_folders(&self) -> Result<()> {
+        for name in [".codex", ".codex/evidence"] {
+            let path = self.top.join(name);
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if !meta.is_dir() => {
+                    let what = describe(&path);
+                    return Err(Error::TwoArchives { path, what });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The links in `.codex/` and what each must point to; none outside git or with a place of
+    /// one's own.
+    pub fn links(&self) -> Vec<(PathBuf, PathBuf)> {
+        let in_tree = self.repository.as_ref().is_some_and(|r| r.work_tree().is_some());
+        if !in_tree {
+            return Vec::new();
+        }
+        let mut links = Vec::new();
+        if self.is_embedded() {
+            links.push((self.top.join(".codex/archive.sqlite"), self.embedded_file()));
+        }
+        if self.config.evidence_dir().is_none() {
+            links.push((self.top.join(".codex/evidence/archive_ops.jsonl"), self.journal_file()));
+        }
+        links
+    }
+
+    /// Refuses a file, or somebody else's link, where one of our links belongs.
+    pub fn check_links(&self) -> Result<()> {
+        self.check_folders()?;
+        for (link, target) in self.links() {
+            match fs::symlink_metadata(&link) {
+                Ok(meta) if meta.is_symlink() && is_ours(&link, &target) => {}
+                Ok(_) => {
+                    let what = describe(&link);
+                    return Err(Error::TwoArchives { path: link, what });
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes missing links and repoints our own; refuses what [`Self::check_links`] refuses.
+    pub fn mend_links(&self) -> Result<()> {
+        self.check_links()?;
+        for (link, target) in self.links() {
+            let folder = files::folder_of(&link);
+            let wanted = relative(folder, &target);
+            if fs::read_link(&link).is_ok_and(|found| found == wanted) {
+                continue;
+            }
+            files::create_folders(folder)?;
+            files::replace_link(&wanted, &link)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a link at `link` was made by us, though perhaps when the repository stood elsewhere.
+fn is_ours(link: &Path, target: &Path) -> bool {
+    let ours = Path::new("codex-archive").join(target.file_name().unwrap_or_default());
+    fs::read_link(link).is_ok_and(|found| found.ends_with(&ours))
+}
+
+fn describe(path: &Path) -> String {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => {
+            let to = fs::read_link(path).unwrap_or_default();
+            format!("a link to `{}`", escape_line(&to.display().to_string()))
+        }
+        Ok(meta) if meta.is_dir() => "a folder".to_owned(),
+        Ok(meta) if meta.is_file() => "a regular file".to_owned(),
+        _ => "something else".to_owned(),
+    }
+}
+
+/// `target` as seen from `folder`; both absolute.
+fn relative(folder: &Path, target: &Path) -> PathBuf {
+    let shared = folder.components().zip(target.components()).take_while(|(a, b)| a == b).count();
+    let up = folder.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(target.components().skip(shared)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_links() {
+        let rel = |a, b| relative(Path::new(a), Path::new(b));
+        assert_eq!(rel("/r/.codex", "/r/.git/codex-archive/a"), Path::new("../.git/codex-archive/a"));
+        assert_eq!(rel("/w/.codex/evidence", "/r/.git/j"), Path::new("../../../r/.git/j"));
+    }
+}

@@ -1,0 +1,523 @@
+//! Items and artifacts in the tables: what was archived, and its bytes.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    DeedId, Digest, FileMode, GitOid, Item, ItemKind, ItemState, Reason, RepoPath, TombstoneId,
+};
+
+use super::{Driver, Row, Value};
+
+/// Stored bytes beyond this go into further pieces, so that no value is too large for a server.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// What all items of one deed share.
+#[derive(Debug, Clone)]
+pub struct NewBatch<'a> {
+    /// The deed.
+    pub deed: DeedId,
+    /// The repo label.
+    pub repo: &'a str,
+    /// The commit.
+    pub commit: &'a str,
+    /// Who archives, as claimed.
+    pub actor: &'a str,
+    /// Why.
+    pub reason: Reason,
+    /// When, RFC 3339.
+    pub at: &'a str,
+}
+
+/// An item to be written.
+#[derive(Debug, Clone)]
+pub struct NewItem<'a> {
+    /// Its id.
+    pub tombstone: TombstoneId,
+    /// The batch's row.
+    pub batch_id: i64,
+    /// The artifact's row.
+    pub artifact_id: i64,
+    /// Where it was archived.
+    pub path: &'a RepoPath,
+    /// The content's object id in git.
+    pub git_blob: GitOid,
+    /// Its mode.
+    pub mode: FileMode,
+    /// Code, doc or asset.
+    pub kind: ItemKind,
+    /// The programming language, where known.
+    pub language: Option<&'a str>,
+    /// Whether reading it takes two.
+    pub restricted: bool,
+    /// Not to be kept beyond this date.
+    pub delete_after: Option<&'a str>,
+}
+
+/// Which items to list; everything that is set must fit.
+#[derive(Debug, Clone, Default)]
+pub struct ItemFilter {
+    /// The repo label.
+    pub repo: Option<String>,
+    /// A path, or a folder that holds it.
+    pub path: Option<RepoPath>,
+    /// A tag.
+    pub tag: Option<String>,
+    /// The reason.
+    pub reason: Option<Reason>,
+    /// Archived at or after this time, RFC 3339.
+    pub since: Option<String>,
+    /// Who archived it.
+    pub by: Option<String>,
+    /// Where it stands in its life.
+    pub state: Option<ItemState>,
+}
+
+/// One page of a list: at most `limit` items, beginning after the row `after`, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// How many items at most.
+    pub limit: u64,
+    /// The last row of the page before.
+    pub after: Option<i64>,
+}
+
+/// The columns of an item, in the order that `item_of` takes them.
+const ITEM: &str = "SELECT i.id, i.tombstone, b.repo, i.path, a.sha256, a.size_bytes, a.run_length,
+  i.mode, i.git_blob, b.reason, b.commit_sha, i.kind, i.language, b.actor, b.at, a.purged_at,
+  i.restored_at, i.restricted, i.delete_after, a.id, i.hidden
+FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = i.artifact_id";
+
+/// The tables of items and artifacts.
+pub struct Catalog<'a> {
+    driver: &'a mut dyn Driver,
+}
+
+impl<'a> Catalog<'a> {
+    /// The catalog behind `driver`.
+    pub fn new(driver: &'a mut dyn Driver) -> Self {
+        Self { driver }
+    }
+
+    /// The value under `key` of what the archive says of itself.
+    pub fn meta(&mut self, key: &str) -> Result<Option<String>> {
+        let rows = self.driver.query("SELECT v FROM meta WHERE k = ?", &[key.into()])?;
+        rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()
+    }
+
+    /// The row of the artifact with this content, if the archive has it.
+    pub fn artifact(&mut self, sha256: &Digest) -> Result<Option<i64>> {
+        let sql = "SELECT id FROM artifact_row WHERE sha256 = ?";
+        let rows = self.driver.query(sql, &[sha256.as_bytes().as_slice().into()])?;
+        rows.first().map(|row| row.int(0)).transpose()
+    }
+
+    /// Writes an artifact with a run of its own; returns its row.
+    pub fn add_artifact(
+        &mut self,
+        sha256: &Digest,
+        size_bytes: u64,
+        frame: &[u8],
+        frame_sha256: &Digest,
+        at: &str,
+    ) -> Result<i64> {
+        let run = reserve(self.driver, "run", 1)?;
+        self.add_run(run, frame, frame_sha256)?;
+        let id = reserve(self.driver, "artifact_row", 1)?;
+        self.driver.execute(
+            "INSERT INTO artifact_row
+               (id, sha256, size_bytes, run_id, run_offset, run_length, created_at)
+             VALUES (?, ?, ?, ?, 0, ?, ?)",
+            &[
+                id.into(),
+                sha256.as_bytes().as_slice().into(),
+                size_bytes.into(),
+                run.into(),
+                (frame.len() as u64).into(),
+                at.into(),
+            ],
+        )?;
+        Ok(id)
+    }
+
+    fn add_run(&mut self, run: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
+        let (first, rest) = frame.split_at(frame.len().min(PIECE_BYTES));
+        let pieces = rest.chunks(PIECE_BYTES);
+        self.driver.execute(
+            "INSERT INTO run (id, members, stored_sha256, bytes, pieces) VALUES (?, 1, ?, ?, ?)",
+            &[
+                run.into(),
+                frame_sha256.as_bytes().as_slice().into(),
+                first.into(),
+                (pieces.len() as u64 + 1).into(),
+            ],
+        )?;
+        for (n, piece) in pieces.enumerate() {
+            self.driver.execute(
+                "INSERT INTO run_piece (run_id, n, bytes) VALUES (?, ?, ?)",
+                &[run.into(), (n as u64 + 1).into(), piece.into()],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Puts `frame` in the place of an artifact's damaged bytes.
+    pub fn replace_run(&mut self, artifact: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
+        let run = reserve(self.driver, "run", 1)?;
+        let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
+        let rows = self.driver.query(sql, &[artifact.into()])?;
+        let old = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();
+        self.add_run(run, frame, frame_sha256)?;
+        self.driver.execute(
+            "UPDATE artifact_row SET run_id = ?, run_offset = 0, run_length = ? WHERE id = ?",
+            &[run.into(), (frame.len() as u64).into(), artifact.into()],
+        )?;
+        if let Some(old) = old {
+            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[old.into()])?;
+            self.driver.execute("DELETE FROM run WHERE id = ?", &[old.into()])?;
+        }
+        Ok(())
+    }
+
+    /// The stored bytes of an artifact, and the digest they should have; `None` when purged.
+    pub fn frame(&mut self, artifact: i64) -> Result<Option<(Vec<u8>, Digest)>> {
+        let rows = self.driver.query(
+            "SELECT r.id, r.bytes, r.pieces, r.stored_sha256, a.purged_at
+             FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id WHERE a.id = ?",
+            &[artifact.into()],
+        )?;
+        let damaged = |why: &str| Error::damaged("artifact", format!("row {artifact}"), why);
+        let row = rows.first().ok_or_else(|| damaged("its row is gone"))?;
+        if !row.is_null(4) {
+            return Ok(None);
+        }
+        let run = row.int_or_null(0)?.ok_or_else(|| damaged("its run is gone"))?;
+        let mut frame = row.bytes(1)?.to_vec();
+        let digest = digest_of(row, 3)?;
+        for n in 1..row.int(2)? {
+            let sql = "SELECT bytes FROM run_piece WHERE run_id = ? AND n = ?";
+            let pieces = self.driver.query(sql, &[run.into(), n.into()])?;
+            let piece = pieces.first().ok_or_else(|| damaged("a piece of it is gone"))?;
+            frame.extend_from_slice(piece.bytes(0)?);
+        }
+        Ok(Some((frame, digest)))
+    }
+
+    /// All artifacts after the row `after`: row, digest, size, whether purged; at most `limit`.
+    pub fn artifacts(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, Digest, u64, bool)>> {
+        let sql = "SELECT id, sha256, size_bytes, purged_at FROM artifact_row
+                   WHERE id > ? ORDER BY id LIMIT ?";
+        let rows = self.driver.query(sql, &[after.into(), limit.into()])?;
+        rows.iter()
+            .map(|row| Ok((row.int(0)?, digest_of(row, 1)?, row.unsigned(2)?, !row.is_null(3))))
+            .collect()
+    }
+
+    /// Writes what the items of a deed share; returns its row.
+    pub fn add_batch(&mut self, batch: &NewBatch<'_>) -> Result<i64> {
+        let id = reserve(self.driver, "batch", 1)?;
+        self.driver.execute(
+            "INSERT INTO batch (id, deed, repo, commit_sha, actor, reason, at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                id.into(),
+                batch.deed.as_bytes().as_slice().into(),
+                batch.repo.into(),
+                batch.commit.into(),
+                batch.actor.into(),
+                batch.reason.as_str().into(),
+                batch.at.into(),
+            ],
+        )?;
+        Ok(id)
+    }
+
+    /// Writes an item, or moves the one that is there to this batch; returns its row.
+    pub fn put_item(&mut self, item: &NewItem<'_>) -> Result<i64> {
+        let key = item.tombstone.as_bytes().as_slice();
+        let found = self.driver.query("SELECT id FROM item_row WHERE tombstone = ?", &[key.into()])?;
+        if let Some(row) = found.first() {
+            let id = row.int(0)?;
+            // Restriction only ever tightens here; loosening is a matter of governance.
+            self.driver.execute(
+                "UPDATE item_row SET batch_id = ?, artifact_id = ?, hidden = 0, restored_at = NULL,
+                   restricted = CASE WHEN restricted = 1 THEN 1 ELSE ? END,
+                   delete_after = COALESCE(?, delete_after) WHERE id = ?",
+                &[
+                    item.batch_id.into(),
+                    item.artifact_id.into(),
+                    i64::from(item.restricted).into(),
+                    item.delete_after.into(),
+                    id.into(),
+                ],
+            )?;
+            return Ok(id);
+        }
+        let id = reserve(self.driver, "item_row", 1)?;
+        self.driver.execute(
+            "INSERT INTO item_row (id, tombstone, batch_id, artifact_id, path, path_hash, git_blob,
+               mode, kind, language, restricted, delete_after, hidden)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            &[
+                id.into(),
+                key.into(),
+                item.batch_id.into(),
+                item.artifact_id.into(),
+                item.path.to_string().into(),
+                path_hash(item.path).into(),
+                item.git_blob.as_bytes().into(),
+                mode_number(item.mode).into(),
+                item.kind.as_str().into(),
+                item.language.into(),
+                i64::from(item.restricted).into(),
+                item.delete_after.into(),
+            ],
+        )?;
+        Ok(id)
+    }
+
+    /// Adds a tag to an item, if it has not got it.
+    pub fn add_tag(&mut self, item: i64, tag: &str) -> Result<()> {
+        let at = [Value::from(item), tag.into()];
+        let sql = "SELECT COUNT(*) FROM tag WHERE item_id = ? AND tag = ?";
+        if self.driver.query(sql, &at)?[0].int(0)? == 0 {
+            self.driver.execute("INSERT INTO tag (item_id, tag) VALUES (?, ?)", &at)?;
+        }
+        Ok(())
+    }
+
+    /// Sets a key of an item's metadata.
+    pub fn set_metadata(&mut self, item: i64, key: &str, value: &str) -> Result<()> {
+        let sql = "UPDATE metadata SET v = ? WHERE item_id = ? AND k = ?";
+        if self.driver.execute(sql, &[value.into(), item.into(), key.into()])? == 0 {
+            let sql = "INSERT INTO metadata (item_id, k, v) VALUES (?, ?, ?)";
+            self.driver.execute(sql, &[item.into(), key.into(), value.into()])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an item was put back into a tree, or (`None`) that it was archived again.
+    pub fn set_restored(&mut self, item: i64, at: Option<&str>) -> Result<()> {
+        let sql = "UPDATE item_row SET restored_at = ? WHERE id = ?";
+        self.driver.execute(sql, &[at.into(), item.into()]).map(|_| ())
+    }
+
+    /// Moves an item back to the batch of an older deed.
+    pub fn set_deed(&mut self, item: i64, deed: &DeedId) -> Result<()> {
+        let sql = "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ?)
+                   WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ?)";
+        let deed = Value::from(deed.as_bytes().as_slice());
+        self.driver.execute(sql, &[deed.clone(), item.into(), deed]).map(|_| ())
+    }
+
+    /// Hides an item whose deed came to nothing, or shows it again.
+    pub fn set_hidden(&mut self, item: i64, hidden: bool) -> Result<()> {
+        let sql = "UPDATE item_row SET hidden = ? WHERE id = ?";
+        self.driver.execute(sql, &[i64::from(hidden).into(), item.into()]).map(|_| ())
+    }
+
+    /// The item with this id, hidden ones too when `hidden` is set.
+    pub fn item(&mut self, id: &TombstoneId, hidden: bool) -> Result<Option<Item>> {
+        let sql = format!("{ITEM} WHERE i.tombstone = ?");
+        let rows = self.driver.query(&sql, &[id.as_bytes().as_slice().into()])?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        if row.int(20)? != 0 && !hidden {
+            return Ok(None);
+        }
+        self.complete(vec![item_of(row)?]).map(|mut items| items.pop())
+    }
+
+    /// Items whose ids lie between `low` and `high`; at most `limit`.
+    pub fn items_between(&mut self, low: [u8; 16], high: [u8; 16], limit: u64) -> Result<Vec<Item>> {
+        let sql = format!(
+            "{ITEM} WHERE i.tombstone >= ? AND i.tombstone <= ? AND i.hidden = 0
+             ORDER BY i.tombstone LIMIT ?"
+        );
+        let bounds = [low.as_slice().into(), high.as_slice().into(), limit.into()];
+        let rows = self.driver.query(&sql, &bounds)?;
+        rows.iter().map(item_of).collect()
+    }
+
+    /// The items that were archived at `path` in `repo`, newest first.
+    pub fn items_at(&mut self, repo: &str, path: &RepoPath) -> Result<Vec<Item>> {
+        let sql = format!(
+            "{ITEM} WHERE i.path_hash = ? AND i.path = ? AND b.repo = ? AND i.hidden = 0
+             ORDER BY i.batch_id DESC, i.id DESC"
+        );
+        let at = [path_hash(path).into(), path.to_string().into(), repo.into()];
+        let rows = self.driver.query(&sql, &at)?;
+        rows.iter().map(item_of).collect()
+    }
+
+    /// The items of one deed, in the order of their paths' rows.
+    pub fn items_of(&mut self, deed: &DeedId) -> Result<Vec<Item>> {
+        let sql = format!("{ITEM} WHERE b.deed = ? ORDER BY i.id");
+        let rows = self.driver.query(&sql, &[deed.as_bytes().as_slice().into()])?;
+        rows.iter().map(item_of).collect()
+    }
+
+    /// The items that hold an artifact.
+    pub fn items_with(&mut self, artifact: i64) -> Result<Vec<Item>> {
+        let sql = format!("{ITEM} WHERE i.artifact_id = ? ORDER BY i.id");
+        let rows = self.driver.query(&sql, &[artifact.into()])?;
+        rows.iter().map(item_of).collect()
+    }
+
+    /// One page of items, newest first, with tags and metadata.
+    pub fn list(&mut self, filter: &ItemFilter, page: Page) -> Result<Vec<Item>> {
+        let (clauses, mut values) = filter.clauses();
+        let mut sql = format!("{ITEM} WHERE i.hidden = 0{clauses}");
+        if let Some(after) = page.after {
+            sql.push_str(" AND i.id < ?");
+            values.push(after.into());
+        }
+        sql.push_str(" ORDER BY i.id DESC LIMIT ?");
+        values.push(page.limit.into());
+        let rows = self.driver.query(&sql, &values)?;
+        let items = rows.iter().map(item_of).collect::<Result<Vec<_>>>()?;
+        self.complete(items)
+    }
+
+    /// Numbers of items, artifacts, bytes of content and bytes stored.
+    pub fn totals(&mut self) -> Result<[u64; 4]> {
+        let items = self.driver.query("SELECT COUNT(*) FROM item_row WHERE hidden = 0", &[])?;
+        let artifacts = self.driver.query(
+            "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0), COALESCE(SUM(run_length), 0)
+             FROM artifact_row WHERE purged_at IS NULL",
+            &[],
+        )?;
+        let of = |n| artifacts[0].unsigned(n);
+        Ok([items[0].unsigned(0)?, of(0)?, of(1)?, of(2)?])
+    }
+
+    /// The items with their tags and metadata.
+    pub fn complete(&mut self, mut items: Vec<Item>) -> Result<Vec<Item>> {
+        for item in &mut items {
+            let of = [Value::from(item.row_id)];
+            let sql = "SELECT tag FROM tag WHERE item_id = ? ORDER BY tag";
+            let tags = self.driver.query(sql, &of)?;
+            item.tags = tags.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_>>()?;
+            let rows = self.driver.query("SELECT k, v FROM metadata WHERE item_id = ?", &of)?;
+            let pair = |row: &Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+            item.metadata = rows.iter().map(pair).collect::<Result<BTreeMap<_, _>>>()?;
+        }
+        Ok(items)
+    }
+}
+
+impl ItemFilter {
+    fn clauses(&self) -> (String, Vec<Value>) {
+        let mut clauses = String::new();
+        let mut values = Vec::new();
+        let mut add = |clause: &str, value: Value| {
+            clauses.push_str(clause);
+            values.push(value);
+        };
+        if let Some(repo) = &self.repo {
+            add(" AND b.repo = ?", repo.as_str().into());
+        }
+        if let Some(by) = &self.by {
+            add(" AND b.actor = ?", by.as_str().into());
+        }
+        if let Some(reason) = self.reason {
+            add(" AND b.reason = ?", reason.as_str().into());
+        }
+        if let Some(since) = &self.since {
+            add(" AND b.at >= ?", since.as_str().into());
+        }
+        if let Some(tag) = &self.tag {
+            let clause = " AND EXISTS (SELECT 1 FROM tag t WHERE t.item_id = i.id AND t.tag = ?)";
+            add(clause, tag.as_str().into());
+        }
+        match self.state {
+            Some(ItemState::Purged) => clauses.push_str(" AND a.purged_at IS NOT NULL"),
+            Some(ItemState::Restored) => {
+                clauses.push_str(" AND a.purged_at IS NULL AND i.restored_at IS NOT NULL");
+            }
+            Some(ItemState::Archived) => {
+                clauses.push_str(" AND a.purged_at IS NULL AND i.restored_at IS NULL");
+            }
+            None => {}
+        }
+        if let Some(path) = &self.path {
+            // Everything in a folder sorts between `folder/` and `folder0`, the next byte.
+            let path = path.to_string();
+            clauses.push_str(" AND (i.path = ? OR (i.path >= ? AND i.path < ?))");
+            values.push(path.as_str().into());
+            values.push(format!("{path}/").into());
+            values.push(format!("{path}0").into());
+        }
+        (clauses, values)
+    }
+}
+
+/// Takes `count` row numbers of `table`; returns the first.
+pub(super) fn reserve(driver: &mut dyn Driver, table: &str, count: u64) -> Result<i64> {
+    let sql = "UPDATE counter SET next = next + ? WHERE name = ?";
+    if driver.execute(sql, &[count.into(), table.into()])? == 0 {
+        let sql = "INSERT INTO counter (name, next) VALUES (?, ?)";
+        driver.execute(sql, &[table.into(), (count + 1).into()])?;
+        return Ok(1);
+    }
+    let rows = driver.query("SELECT next FROM counter WHERE name = ?", &[table.into()])?;
+    let next = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+    Ok(next - count as i64)
+}
+
+/// Eight bytes of a path's SHA-256 as a number: an index on it serves paths of any length.
+fn path_hash(path: &RepoPath) -> i64 {
+    let digest = Digest::of(path.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_bytes()[..8]);
+    i64::from_be_bytes(first)
+}
+
+fn mode_number(mode: FileMode) -> i64 {
+    match mode {
+        FileMode::Regular => 0o100_644,
+        FileMode::Executable => 0o100_755,
+    }
+}
+
+fn digest_of(row: &Row, column: usize) -> Result<Digest> {
+    Digest::from_slice(row.bytes(column)?)
+        .ok_or_else(|| Error::damaged("row", format!("column {column}"), "it is not a digest"))
+}
+
+fn item_of(row: &Row) -> Result<Item> {
+    let damaged = |what: &str| Error::damaged("item", format!("row {what}"), "a column is not valid");
+    let state = match (row.is_null(15), row.is_null(16)) {
+        (false, _) => ItemState::Purged,
+        (true, false) => ItemState::Restored,
+        (true, true) => ItemState::Archived,
+    };
+    Ok(Item {
+        row_id: row.int(0)?,
+        artifact_row_id: row.int(19)?,
+        tombstone: TombstoneId::from_slice(row.bytes(1)?).ok_or_else(|| damaged("tombstone"))?,
+        repo: row.text(2)?.to_owned(),
+        path: RepoPath::parse(row.text(3)?).ok_or_else(|| damaged("path"))?,
+        sha256: digest_of(row, 4)?,
+        size_bytes: row.unsigned(5)?,
+        compressed_size: row.unsigned(6)?,
+        mode: match row.int(7)? {
+            0o100_644 => FileMode::Regular,
+            0o100_755 => FileMode::Executable,
+            _ => return Err(damaged("mode")),
+        },
+        git_blob: GitOid::from_slice(row.bytes(8)?).ok_or_else(|| damaged("git_blob"))?,
+        reason: row.text(9)?.parse()?,
+        commit_sha: row.text(10)?.to_owned(),
+        kind: row.text(11)?.parse::<ItemKind>()?,
+        language: row.text_or_null(12)?.map(str::to_owned),
+        archived_by: row.text(13)?.to_owned(),
+        archived_at: row.text(14)?.to_owned(),
+        state,
+        restricted: row.int(17)? != 0,
+        delete_after: row.text_or_null(18)?.map(str::to_owned),
+        prune_requested: false,
+        holds: Vec::new(),
+        tags: Vec::new(),
+        metadata: BTreeMap::new(),
+    })
+}

@@ -1,0 +1,278 @@
+//! Evidence in the tables: logs, their heads, and the bodies of their records.
+//!
+//! A line is not kept twice. What distinguishes it (log, sequence, digest) stands in columns; the
+//! rest of the lines of one deed stand together, compressed, and the line is rendered again from
+//! both. Whoever reads compares the digest.
+
+use crate::error::{Error, Result};
+use crate::model::{DeedId, Digest, LogId};
+
+use super::catalog::reserve;
+use super::{Driver, Row, Value};
+
+/// Records in one compressed block: enough to compress well, few enough to read one quickly.
+const BLOCK_RECORDS: usize = 256;
+
+/// A block never decodes to more: records are at most 64 KiB each.
+const BLOCK_BYTES: usize = BLOCK_RECORDS * (65_536 + 1);
+
+/// A log and where it ends.
+#[derive(Debug, Clone)]
+pub struct LogHead {
+    /// The log's row.
+    pub row_id: i64,
+    /// The log.
+    pub log: LogId,
+    /// The repo label, empty for deeds without a repository.
+    pub repo: String,
+    /// Number of the last record; 0 before the first.
+    pub seq: u64,
+    /// Digest of the last record.
+    pub digest: Digest,
+    /// Where the archive stood when this log was begun; `None` for a log that is only read here.
+    pub home: Option<String>,
+}
+
+/// A record as it stands in the tables.
+#[derive(Debug, Clone)]
+pub struct StoredRecord {
+    /// Its row: the order in which this archive came to know its records.
+    pub row_id: i64,
+    /// Its log.
+    pub log: LogId,
+    /// Its number.
+    pub seq: u64,
+    /// Digest of the record before, or zeros.
+    pub prev: Digest,
+    /// Its deed.
+    pub deed: DeedId,
+    /// The digest it should have.
+    pub digest: Digest,
+    /// The item it is about, where it is in this archive.
+    pub item_id: Option<i64>,
+    /// The canonical JSON of the rest.
+    pub body: Vec<u8>,
+}
+
+/// A record to be written.
+#[derive(Debug, Clone)]
+pub struct NewRecord {
+    /// Its digest.
+    pub digest: Digest,
+    /// The item it is about.
+    pub item_id: Option<i64>,
+    /// Its action.
+    pub action: String,
+    /// The canonical JSON without what stands in columns.
+    pub body: String,
+}
+
+/// The tables of evidence.
+pub struct Ledger<'a> {
+    driver: &'a mut dyn Driver,
+}
+
+const RECORD: &str = "SELECT e.id, l.uuid, e.seq, p.digest, k.deed, e.digest, e.item_id, k.first_seq,
+  e.block_id
+FROM evidence e JOIN log l ON l.id = e.log_id JOIN evidence_block k ON k.id = e.block_id
+LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1";
+
+impl<'a> Ledger<'a> {
+    /// The ledger behind `driver`.
+    pub fn new(driver: &'a mut dyn Driver) -> Self {
+        Self { driver }
+    }
+
+    /// All logs, the newest last.
+    pub fn logs(&mut self) -> Result<Vec<LogHead>> {
+        let sql = "SELECT id, uuid, repo, head_seq, head_digest, home FROM log ORDER BY id";
+        self.driver.query(sql, &[])?.iter().map(head_of).collect()
+    }
+
+    /// The log this archive appends to for `repo`: the newest that has a home.
+    pub fn current_log(&mut self, repo: &str) -> Result<Option<LogHead>> {
+        let sql = "SELECT id, uuid, repo, head_seq, head_digest, home FROM log
+                   WHERE repo = ? AND home IS NOT NULL ORDER BY id DESC LIMIT 1";
+        self.driver.query(sql, &[repo.into()])?.first().map(head_of).transpose()
+    }
+
+    /// Begins a log.
+    pub fn add_log(&mut self, log: LogId, repo: &str, home: &str) -> Result<LogHead> {
+        let row_id = reserve(self.driver, "log", 1)?;
+        self.driver.execute(
+            "INSERT INTO log (id, uuid, repo, head_seq, head_digest, home) VALUES (?, ?, ?, 0, ?, ?)",
+            &[
+                row_id.into(),
+                log.as_bytes().as_slice().into(),
+                repo.into(),
+                Digest::ZERO.as_bytes().as_slice().into(),
+                home.into(),
+            ],
+        )?;
+        let (repo, home) = (repo.to_owned(), Some(home.to_owned()));
+        Ok(LogHead { row_id, log, repo, seq: 0, digest: Digest::ZERO, home })
+    }
+
+    /// Notes that the file of a log's archive has moved.
+    pub fn set_home(&mut self, log_row: i64, home: &str) -> Result<()> {
+        let sql = "UPDATE log SET home = ? WHERE id = ?";
+        self.driver.execute(sql, &[home.into(), log_row.into()]).map(|_| ())
+    }
+
+    /// Appends the records of one deed to a log and moves its head, if the head is still there.
+    pub fn append(&mut self, head: &LogHead, deed: DeedId, records: &[NewRecord]) -> Result<()> {
+        let Some(last) = records.last() else { return Ok(()) };
+        let moved = self.driver.execute(
+            "UPDATE log SET head_seq = ?, head_digest = ? WHERE id = ? AND head_seq = ?",
+            &[
+                (head.seq + records.len() as u64).into(),
+                last.digest.as_bytes().as_slice().into(),
+                head.row_id.into(),
+                head.seq.into(),
+            ],
+        )?;
+        if moved != 1 {
+            return Err(Error::damaged("log", head.log.to_string(), "its head moved meanwhile"));
+        }
+        let mut seq = head.seq + 1;
+        for (block, part) in records.chunks(BLOCK_RECORDS).enumerate() {
+            self.append_block(head.row_id, deed, block * BLOCK_RECORDS, seq, part)?;
+            seq += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn append_block(
+        &mut self,
+        log_row: i64,
+        deed: DeedId,
+        n: usize,
+        first_seq: u64,
+        records: &[NewRecord],
+    ) -> Result<()> {
+        let bodies: Vec<&str> = records.iter().map(|record| record.body.as_str()).collect();
+        let bytes = zstd::bulk::compress(bodies.join("\n").as_bytes(), 3)
+            .map_err(Error::io("compress", "evidence"))?;
+        let block = reserve(self.driver, "evidence_block", 1)?;
+        self.driver.execute(
+            "INSERT INTO evidence_block (id, log_id, deed, n, first_seq, records, bytes)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                block.into(),
+                log_row.into(),
+                deed.as_bytes().as_slice().into(),
+                (n as u64).into(),
+                first_seq.into(),
+                (records.len() as u64).into(),
+                bytes.into(),
+            ],
+        )?;
+        let first = reserve(self.driver, "evidence", records.len() as u64)?;
+        for (at, record) in records.iter().enumerate() {
+            self.driver.execute(
+                "INSERT INTO evidence (id, log_id, seq, digest, block_id, item_id, action)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                &[
+                    (first + at as i64).into(),
+                    log_row.into(),
+                    (first_seq + at as u64).into(),
+                    record.digest.as_bytes().as_slice().into(),
+                    block.into(),
+                    record.item_id.into(),
+                    record.action.as_str().into(),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The row and digest of a log's record, without its body.
+    pub fn digest_at(&mut self, log: &LogId, seq: u64) -> Result<Option<(i64, Digest)>> {
+        let sql = "SELECT e.id, e.digest FROM evidence e JOIN log l ON l.id = e.log_id
+                   WHERE l.uuid = ? AND e.seq = ?";
+        let rows = self.driver.query(sql, &[log.as_bytes().as_slice().into(), seq.into()])?;
+        rows.first().map(|row| Ok((row.int(0)?, digest_in(row, 1)?))).transpose()
+    }
+
+    /// The records of a deed, in order; empty when the deed is not known.
+    pub fn records_of(&mut self, deed: &DeedId) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} WHERE k.deed = ? ORDER BY e.id");
+        self.read(&sql, &[deed.as_bytes().as_slice().into()])
+    }
+
+    /// The records about an item, oldest first.
+    pub fn records_about(&mut self, item: i64) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} WHERE e.item_id = ? ORDER BY e.id");
+        self.read(&sql, &[item.into()])
+    }
+
+    /// Records after the row `after`, oldest first, at most `limit`.
+    pub fn records_after(&mut self, after: i64, limit: u64) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} WHERE e.id > ? ORDER BY e.id LIMIT ?");
+        self.read(&sql, &[after.into(), limit.into()])
+    }
+
+    /// The newest records, newest first, at most `limit`.
+    pub fn newest(&mut self, limit: u64) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} ORDER BY e.id DESC LIMIT ?");
+        self.read(&sql, &[limit.into()])
+    }
+
+    /// The number of records.
+    pub fn count(&mut self) -> Result<u64> {
+        self.driver.query("SELECT COUNT(*) FROM evidence", &[])?[0].unsigned(0)
+    }
+
+    fn read(&mut self, sql: &str, values: &[Value]) -> Result<Vec<StoredRecord>> {
+        let rows = self.driver.query(sql, values)?;
+        let mut out = Vec::with_capacity(rows.len());
+        let mut block: Option<(i64, Vec<Vec<u8>>)> = None;
+        for row in &rows {
+            let id = row.int(8)?;
+            if block.as_ref().is_none_or(|(known, _)| *known != id) {
+                block = Some((id, self.bodies(id)?));
+            }
+            let at = row.unsigned(2)?.checked_sub(row.unsigned(7)?);
+            let body = at.zip(block.as_ref()).and_then(|(at, (_, bodies))| bodies.get(at as usize));
+            let damaged = || Error::damaged("record", format!("row {id}"), "its body is gone");
+            out.push(StoredRecord {
+                row_id: row.int(0)?,
+                log: LogId::from_slice(row.bytes(1)?).ok_or_else(damaged)?,
+                seq: row.unsigned(2)?,
+                prev: if row.is_null(3) { Digest::ZERO } else { digest_in(row, 3)? },
+                deed: DeedId::from_slice(row.bytes(4)?).ok_or_else(damaged)?,
+                digest: digest_in(row, 5)?,
+                item_id: row.int_or_null(6)?,
+                body: body.ok_or_else(damaged)?.clone(),
+            });
+        }
+        Ok(out)
+    }
+
+    fn bodies(&mut self, block: i64) -> Result<Vec<Vec<u8>>> {
+        let damaged = |why: String| Error::damaged("evidence block", block.to_string(), why);
+        let sql = "SELECT bytes FROM evidence_block WHERE id = ?";
+        let rows = self.driver.query(sql, &[block.into()])?;
+        let row = rows.first().ok_or_else(|| damaged("it is gone".to_owned()))?;
+        let text = zstd::bulk::decompress(row.bytes(0)?, BLOCK_BYTES)
+            .map_err(|error| damaged(format!("it does not decode: {error}")))?;
+        Ok(text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect())
+    }
+}
+
+fn digest_in(row: &Row, column: usize) -> Result<Digest> {
+    Digest::from_slice(row.bytes(column)?)
+        .ok_or_else(|| Error::damaged("record", format!("column {column}"), "it is not a digest"))
+}
+
+fn head_of(row: &Row) -> Result<LogHead> {
+    let damaged = || Error::damaged("log", "row", "its id is not valid");
+    Ok(LogHead {
+        row_id: row.int(0)?,
+        log: LogId::from_slice(row.bytes(1)?).ok_or_else(damaged)?,
+        repo: row.text(2)?.to_owned(),
+        seq: row.unsigned(3)?,
+        digest: digest_in(row, 4)?,
+        home: row.text_or_null(5)?.map(str::to_owned),
+    })
+}

@@ -1,0 +1,188 @@
+//! SQLite, embedded: the archive as one file.
+//!
+//! Promises: a commit is durable before it returns; a file that is not ours, or that carries
+//! triggers, is refused; deleted content is overwritten.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+
+use crate::error::{Error, Result};
+
+use super::{Dialect, Driver, Row, Value};
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read an archive that is there.
+    Read,
+    /// Read and write an archive that is there.
+    Write,
+    /// The same, and make the file where it is missing.
+    Create,
+}
+
+/// `codxarch` as SQLite's application id, cut to its 31 bits.
+const APPLICATION_ID: i64 = 0x636f_6478;
+
+/// A connection to an archive in a file.
+pub struct Sqlite {
+    connection: Connection,
+    place: String,
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+impl Sqlite {
+    /// Opens the archive in `file`. A missing one is [`Error::NoArchive`] unless it may be made.
+    pub fn open(file: &Path, access: Access) -> Result<Self> {
+        let place = file.display().to_string();
+        if access != Access::Create && !file.exists() {
+            return Err(Error::NoArchive { action: "open the archive", place });
+        }
+        let connection = connect(file, access).map_err(|e| wrap("open", &place, e))?;
+        let mut this = Self { connection, place };
+        this.prepare(access)?;
+        Ok(this)
+    }
+
+    fn prepare(&mut self, access: Access) -> Result<()> {
+        let place = self.place.clone();
+        let failed = |e| wrap("open", &place, e);
+        let connection = &self.connection;
+        connection.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(failed)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let pragma = |text: &str| connection.execute_batch(text).map_err(failed);
+        pragma("PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;")?;
+        let found: i64 = connection
+            .query_row("PRAGMA application_id", [], |row| row.get(0))
+            .map_err(failed)?;
+        let tables: i64 = connection
+            .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(failed)?;
+        if tables > 0 && found != APPLICATION_ID {
+            return Err(Error::damaged("archive", &self.place, "it is a database of something else"));
+        }
+        if access == Access::Read {
+            return pragma("PRAGMA query_only=ON;");
+        }
+        if tables == 0 {
+            pragma(&format!("PRAGMA application_id={APPLICATION_ID};"))?;
+        }
+        pragma(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
+             PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=0;",
+        )?;
+        self.refuse_triggers()
+    }
+
+    fn refuse_triggers(&self) -> Result<()> {
+        let sql = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'trigger'";
+        let count: i64 = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(|e| wrap("open", &self.place, e))?;
+        if count > 0 {
+            return Err(Error::damaged("archive", &self.place, "it has triggers that are not ours"));
+        }
+        Ok(())
+    }
+}
+
+fn connect(file: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let base = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let write = base | OpenFlags::SQLITE_OPEN_READ_WRITE;
+    match access {
+        Access::Create => Connection::open_with_flags(file, write | OpenFlags::SQLITE_OPEN_CREATE),
+        Access::Write => Connection::open_with_flags(file, write),
+        // Opened for writing where possible: a pure reader of a write-ahead log leaves its
+        // side files behind.
+        Access::Read => Connection::open_with_flags(file, write).or_else(|_| {
+            Connection::open_with_flags(file, base | OpenFlags::SQLITE_OPEN_READ_ONLY)
+        }),
+    }
+}
+
+fn wrap(action: &'static str, place: &str, error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error_code();
+    if matches!(code, Some(ErrorCode::NotADatabase)) {
+        return Error::damaged("archive", place, "it is not a SQLite database");
+    }
+    if matches!(code, Some(ErrorCode::DatabaseCorrupt)) {
+        return Error::damaged("archive", place, error.to_string());
+    }
+    let transient = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+    Error::Backend { action, place: place.to_owned(), transient, source: Box::new(error) }
+}
+
+impl Driver for Sqlite {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn query(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>> {
+        let failed = |e| wrap("read", &self.place, e);
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(parameters)).map_err(failed)?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let value = |column| match row.get_ref(column) {
+                Ok(ValueRef::Integer(value)) => Ok(Value::Int(value)),
+                Ok(ValueRef::Text(value)) => {
+                    Ok(Value::Text(String::from_utf8_lossy(value).into_owned()))
+                }
+                Ok(ValueRef::Blob(value)) => Ok(Value::Bytes(value.to_vec())),
+                Ok(ValueRef::Null | ValueRef::Real(_)) => Ok(Value::Null),
+                Err(error) => Err(failed(error)),
+            };
+            out.push(Row::new((0..columns).map(value).collect::<Result<_>>()?));
+        }
+        Ok(out)
+    }
+
+    fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<u64> {
+        let failed = |e| wrap("write", &self.place, e);
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        statement.execute(params_from_iter(parameters)).map(|n| n as u64).map_err(failed)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.execute("COMMIT", &[]).map(|_| ())
+    }
+
+    fn rollback(&mut self) {
+        // A failed statement may have rolled back already.
+        let _ = self.connection.execute_batch("ROLLBACK");
+    }
+
+    fn integrity(&mut self) -> Result<Vec<String>> {
+        let rows = self.query("PRAGMA integrity_check(20)", &[])?;
+        let words = rows.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
+        Ok(words.into_iter().filter(|word| word != "ok").collect())
+    }
+}

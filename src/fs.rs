@@ -143,6 +143,13 @@ pub fn open_lock(path: &Path) -> Result<File> {
         .map_err(Error::io("open", path))
 }
 
+/// Cuts `path` to its first `len` bytes and makes that durable.
+pub fn truncate_synced(path: &Path, len: u64) -> Result<()> {
+    let file = OpenOptions::new().write(true).custom_flags(NO_FOLLOW).open(path);
+    file.and_then(|file| file.set_len(len).and_then(|()| file.sync_data()))
+        .map_err(Error::io("truncate", path))
+}
+
 /// Makes the names in `folder` durable.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
@@ -237,13 +244,16 @@ mod tests {
     }
 
     #[test]
-    fn appending_does_not_follow_a_link() {
+    fn appending_and_cutting_do_not_follow_a_link() {
         let dir = tempfile::tempdir().unwrap();
         let (target, link) = (dir.path().join("t"), dir.path().join("l"));
         fs::write(&target, "x").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(append_synced(&link, b"y").is_err());
+        assert!(truncate_synced(&link, 0).is_err());
         assert_eq!(fs::read(&target).unwrap(), b"x");
+        truncate_synced(&target, 0).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"");
     }
 
     #[test]

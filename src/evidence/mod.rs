@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The evidence: what was done, by whom, in what order, in a form that anyone can check again.
+//!
+//! Promises: one valid encoding of a record, byte for byte; a digest that `sha256sum` agrees with;
+//! faults that are named for what they are. It does not decide whose log to believe, and it opens
+//! no archive: docs/formats.md has the formats, [`crate::verify`] the judgement.
+
+mod action;
+mod canonical;
+mod chain;
+mod citation;
+mod event;
+mod fields;
+mod journal;
+mod record;
+mod segment;
+
+pub use action::Action;
+pub use chain::{ChainFault, Head, link, verify};
+pub use citation::{Citations, TRAILER, cited_digests, read_citations, render as render_citation};
+pub use event::Event;
+pub use fields::RecordFault;
+pub use journal::{Journal, JournalLine, JournalLines, LastLine, Tail};
+pub use record::{MAX_LINE_BYTES, Record, VERSION};
+pub use segment::{SEGMENT_FOLDER, Segment, SegmentFault, is_segment_path};
+
+#[cfg(test)]
+mod tests;

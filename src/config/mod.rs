@@ -1,1 +1,227 @@
-//! Placeholder.
+//! Configuration: flags over environment over `--config` over `.codex/archive.toml` over defaults,
+//! for each key by itself, and where each value comes from.
+//!
+//! Refuses: unknown keys, values out of range, a backend that disagrees with the URL. Shows no
+//! password.
+
+mod keys;
+mod layers;
+mod place;
+mod template;
+mod url;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
+pub use layers::{Environment, Origin, TRACKED_FILE};
+pub use place::Place;
+pub use template::{archive_toml, label_of};
+pub use value::Kind;
+
+use crate::error::{Error, Result};
+use crate::model::{RepoLabel, Severity};
+use crate::secret::DatabaseUrl;
+use layers::Setting;
+use value::Datum;
+
+/// The backends there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendKind {
+    /// SQLite, in a file.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB or MySQL.
+    Mariadb,
+}
+
+impl BackendKind {
+    /// The word in configuration and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mariadb => "mariadb",
+        }
+    }
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a configuration is made of.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    /// The repository's root, below which `.codex/archive.toml` is looked for.
+    pub top: Option<&'a Path>,
+    /// `--config`; without it `CODEX_ARCHIVE_CONFIG` counts.
+    pub file: Option<&'a Path>,
+    /// Options of the command line: a key's name and the text given.
+    pub flags: &'a [(&'static str, String)],
+    /// The environment.
+    pub environment: Environment,
+}
+
+/// One value, for showing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// The key.
+    pub key: &'static str,
+    /// The value without its secrets; `None` when it is unset.
+    pub shown: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    settings: BTreeMap<&'static str, Setting>,
+    /// What the tracked file says, whether or not another layer overrides it.
+    tracked: Vec<Setting>,
+    url: DatabaseUrl,
+    backend: BackendKind,
+}
+
+impl Config {
+    /// The configuration that `sources` make.
+    pub fn load(sources: Sources<'_>) -> Result<Self> {
+        let tracked = match sources.top.map(layers::read_tracked).transpose()?.flatten() {
+            Some(text) => layers::file(Path::new(TRACKED_FILE), &text)?,
+            None => Vec::new(),
+        };
+        let named = match sources.file.or(sources.environment.config_file()) {
+            Some(path) => layers::file(path, &layers::read(path, path)?)?,
+            None => Vec::new(),
+        };
+        let above =
+            [named, layers::environment(&sources.environment)?, layers::flags(sources.flags)?];
+        Self::stack(tracked, above.into_iter().flatten())
+    }
+
+    /// The configuration that the text of a tracked file makes alone, such as the
+    /// `.codex/archive.toml` of another commit; errors call the file `name`.
+    pub fn from_text(name: &str, text: &str) -> Result<Self> {
+        Self::stack(layers::file(Path::new(name), text)?, [])
+    }
+
+    /// Lays the layers on one another and checks what concerns several keys.
+    fn stack(tracked: Vec<Setting>, above: impl IntoIterator<Item = Setting>) -> Result<Self> {
+        let all = layers::defaults()?.into_iter().chain(tracked.iter().cloned()).chain(above);
+        let settings: BTreeMap<_, _> = all.map(|setting| (setting.key.name, setting)).collect();
+        let url = match settings.get("backend.url").map(|it| &it.datum) {
+            Some(Datum::Url(url)) => url.clone(),
+            _ => DatabaseUrl::new(DEFAULT_URL),
+        };
+        let backend = url::backend_of(url.scheme()).unwrap_or(BackendKind::Sqlite);
+        let config = Self { settings, tracked, url, backend };
+        match config.datum("backend.backend") {
+            Some(Datum::Word(word)) if *word != backend.as_str() => Err(Error::Config {
+                what: format!(
+                    "`backend.backend` is `{word}`, but `backend.url` is `{}`",
+                    config.url
+                ),
+                origin: format!(
+                    "{} and {}",
+                    config.origin("backend.backend"),
+                    config.origin("backend.url")
+                ),
+                nearest: None,
+            }),
+            _ => Ok(config),
+        }
+    }
+
+    /// The repo label, if one is set.
+    pub fn label(&self) -> Option<&RepoLabel> {
+        match self.datum("repo.label") {
+            Some(Datum::Label(label)) => Some(label),
+            _ => None,
+        }
+    }
+
+    /// The URL of the archive; see [`Config::place`] for what it means.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// The backend, as the URL says.
+    pub fn backend(&self) -> BackendKind {
+        self.backend
+    }
+
+    /// How much it weighs that hooks find no archive.
+    pub fn on_missing_archive(&self) -> Severity {
+        self.severity("hooks.on_missing_archive", Severity::Note)
+    }
+
+    /// How much it weighs that a stub goes unexplained.
+    pub fn on_stub_removed(&self) -> Severity {
+        self.severity("hooks.on_stub_removed", Severity::Error)
+    }
+
+    /// Whether hooks insist that the archive itself has each item.
+    pub fn require_shared(&self) -> bool {
+        matches!(self.datum("hooks.require_shared"), Some(Datum::Switch(true)))
+    }
+
+    /// Every key with its value, in the order of the documentation.
+    pub fn values(&self) -> impl Iterator<Item = Value> + '_ {
+        KEYS.iter().map(|key| {
+            let unset = (key.name == "backend.backend").then(|| self.backend.to_string());
+            let shown = self.datum(key.name).map(ToString::to_string).or(unset);
+            Value { key: key.name, shown, origin: self.origin(key.name) }
+        })
+    }
+
+    /// Where the value of the key `name` comes from.
+    pub fn origin(&self, name: &str) -> Origin {
+        match self.settings.get(name) {
+            Some(setting) => setting.origin.clone(),
+            // An unset backend follows from the URL.
+            None if name == "backend.backend" => self.origin("backend.url"),
+            None => Origin::Default,
+        }
+    }
+
+    /// Whether the value in force of the key `name` stands in the tracked file, so that using a
+    /// place it names may need trust.
+    pub fn is_tracked(&self, name: &str) -> bool {
+        let origin = self.settings.get(name).map(|setting| &setting.origin);
+        self.tracked.iter().any(|it| it.key.name == name && Some(&it.origin) == origin)
+    }
+
+    /// The places that the tracked file names, overridden or not, as `(key, value, origin)` for
+    /// `policy::trust`. The values hold their secrets.
+    pub fn tracked_places(&self) -> Vec<(&'static str, String, String)> {
+        let places = self.tracked.iter().filter(|setting| setting.key.is_place());
+        let text = |datum: &Datum| match datum {
+            Datum::Url(url) => url.expose().to_owned(),
+            Datum::Path(path) => path.to_string_lossy().into_owned(),
+            other => other.to_string(),
+        };
+        places.map(|it| (it.key.name, text(&it.datum), it.origin.to_string())).collect()
+    }
+
+    fn datum(&self, name: &str) -> Option<&Datum> {
+        self.settings.get(name).map(|setting| &setting.datum)
+    }
+
+    fn severity(&self, name: &str, default: Severity) -> Severity {
+        match self.datum(name) {
+            Some(Datum::Word("note")) => Severity::Note,
+            Some(Datum::Word("warn")) => Severity::Warning,
+            Some(Datum::Word("error")) => Severity::Error,
+            _ => default,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

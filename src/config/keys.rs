@@ -1,0 +1,365 @@
+//! The table of every configuration key: what it is called, what it takes, what it means.
+//!
+//! Promises: parsing, validation, suggestions, `config-show`, the file that `init` writes and the
+//! documentation all come from this one table, so a key that is not here does not exist.
+
+use super::value::Kind;
+
+/// One configuration key.
+#[derive(Debug)]
+pub struct Key {
+    /// Section and key: `backend.url`.
+    pub name: &'static str,
+    /// Other spellings of the key in the same section.
+    pub aliases: &'static [&'static str],
+    /// What values it takes.
+    pub kind: Kind,
+    /// The default, written as in the environment; `None` when the key is then unset.
+    pub default: Option<&'static str>,
+    /// Environment names, the preferred one first.
+    pub environment: &'static [&'static str],
+    /// The command-line option that sets it, if any.
+    pub flag: Option<&'static str>,
+    /// One sentence for people.
+    pub meaning: &'static str,
+}
+
+impl Key {
+    /// The part before the dot.
+    pub fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The part after the dot.
+    pub fn field(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, field)| field)
+    }
+
+    /// Whether its values name a file, a folder or a host.
+    pub fn is_place(&self) -> bool {
+        matches!(self.kind, Kind::Path | Kind::Url)
+    }
+}
+
+/// The default URL: the archive inside git's own folder, which `.codex/archive.sqlite` links to.
+pub const DEFAULT_URL: &str = "sqlite:///./.codex/archive.sqlite";
+
+const EMPTY: Key = Key {
+    name: "",
+    aliases: &[],
+    kind: Kind::Path,
+    default: None,
+    environment: &[],
+    flag: None,
+    meaning: "",
+};
+
+/// Every key, section by section.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "repo.label",
+        kind: Kind::Label,
+        flag: Some("--repo"),
+        meaning: "The name under which this repository's items are archived.",
+        ..EMPTY
+    },
+    Key {
+        name: "backend.backend",
+        aliases: &["type"],
+        kind: Kind::Choice {
+            words: &["sqlite", "postgres", "mariadb"],
+            also: &[("postgresql", "postgres"), ("mysql", "mariadb")],
+        },
+        environment: &["CODEX_ARCHIVE_BACKEND"],
+        flag: Some("--backend"),
+        meaning: "The kind of database; must agree with the URL, which decides where it is unset.",
+        ..EMPTY
+    },
+    Key {
+        name: "backend.url",
+        kind: Kind::Url,
+        default: Some(DEFAULT_URL),
+        environment: &["CODEX_ARCHIVE_URL"],
+        flag: Some("--url"),
+        meaning: "Where the archive is; a password `***` means that the environment has the URL.",
+        ..EMPTY
+    },
+    Key {
+        name: "evidence.dir",
+        kind: Kind::Path,
+        environment: &["CODEX_EVIDENCE_DIR"],
+        meaning: "The folder of the journal, where it is not to stand in git's own folder.",
+        ..EMPTY
+    },
+    Key {
+        name: "hooks.on_missing_archive",
+        kind: Kind::Choice { words: &["note", "warn", "error"], also: &[("warning", "warn")] },
+        default: Some("note"),
+        meaning: "How much it weighs that hooks find no archive to ask.",
+        ..EMPTY
+    },
+    Key {
+        name: "hooks.on_stub_removed",
+        kind: Kind::Choice { words: &["error", "warn"], also: &[("warning", "warn")] },
+        default: Some("error"),
+        meaning: "How much it weighs that a stub goes without a record that explains it.",
+        ..EMPTY
+    },
+    Key {
+        name: "hooks.require_shared",
+        kind: Kind::Switch,
+        default: Some("false"),
+        meaning: "Whether hooks insist that the archive itself has each item.",
+        ..EMPTY
+    },
+    Key {
+        name: "logging.level",
+        kind: Kind::Choice {
+            words: &["error", "warning", "info", "debug"],
+            also: &[("warn", "warning")],
+        },
+        default: Some("info"),
+        environment: &["CODEX_ARCHIVE_LOG_LEVEL"],
+        meaning: "The least weight of what is logged.",
+        ..EMPTY
+    },
+    Key {
+        name: "logging.format",
+        kind: Kind::Choice { words: &["json", "text"], also: &[] },
+        default: Some("json"),
+        environment: &["CODEX_ARCHIVE_LOG_FORMAT"],
+        meaning: "How log lines are written.",
+        ..EMPTY
+    },
+    Key {
+        name: "logging.file",
+        kind: Kind::Path,
+        environment: &["CODEX_ARCHIVE_LOG_FILE"],
+        meaning: "The file that log lines go to; standard error where unset.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.enabled",
+        kind: Kind::Switch,
+        default: Some("false"),
+        environment: &["CODEX_ARCHIVE_RETRY_ENABLED"],
+        meaning: "Whether transient failures of the backend are tried again.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.max_attempts",
+        kind: Kind::Count { least: 1, most: 100 },
+        default: Some("3"),
+        environment: &["CODEX_ARCHIVE_RETRY_MAX", "CODEX_ARCHIVE_RETRY_ATTEMPTS"],
+        meaning: "How many attempts there are, the first one included.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.initial_delay",
+        kind: Kind::Decimal { least: 0.0, most: 3600.0 },
+        default: Some("1"),
+        environment: &["CODEX_ARCHIVE_RETRY_INITIAL"],
+        meaning: "Seconds before the second attempt.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.max_delay",
+        kind: Kind::Decimal { least: 0.0, most: 86400.0 },
+        default: Some("32"),
+        environment: &["CODEX_ARCHIVE_RETRY_MAX_DELAY"],
+        meaning: "The longest pause between two attempts, in seconds.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.multiplier",
+        aliases: &["backoff_factor"],
+        kind: Kind::Decimal { least: 1.0, most: 100.0 },
+        default: Some("2"),
+        environment: &["CODEX_ARCHIVE_RETRY_BACKOFF", "CODEX_ARCHIVE_RETRY_MULTIPLIER"],
+        meaning: "What each pause is multiplied by for the next.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.jitter",
+        kind: Kind::Share,
+        default: Some("0.1"),
+        environment: &["CODEX_ARCHIVE_RETRY_JITTER"],
+        meaning: "The share of a pause that is left to chance; `true` means 0.1, `false` 0.",
+        ..EMPTY
+    },
+    Key {
+        name: "retry.seed",
+        kind: Kind::Count { least: 0, most: i64::MAX as u64 },
+        environment: &["CODEX_ARCHIVE_RETRY_SEED"],
+        meaning: "A seed that makes the jitter repeatable.",
+        ..EMPTY
+    },
+    Key {
+        name: "batch.concurrent",
+        aliases: &["max_concurrent"],
+        kind: Kind::Count { least: 1, most: 64 },
+        default: Some("5"),
+        environment: &["CODEX_ARCHIVE_BATCH_CONCURRENT"],
+        meaning: "How many items of a batch are worked on at once.",
+        ..EMPTY
+    },
+    Key {
+        name: "batch.continue_on_error",
+        kind: Kind::Switch,
+        default: Some("false"),
+        environment: &["CODEX_ARCHIVE_BATCH_CONTINUE"],
+        meaning: "Whether a batch goes on after an item that failed.",
+        ..EMPTY
+    },
+    Key {
+        name: "batch.results_path",
+        kind: Kind::Path,
+        environment: &["CODEX_ARCHIVE_BATCH_RESULTS"],
+        meaning: "The file that a batch's results are written to.",
+        ..EMPTY
+    },
+    Key {
+        name: "batch.timeout_per_item",
+        kind: Kind::Count { least: 1, most: 86400 },
+        default: Some("300"),
+        environment: &["CODEX_ARCHIVE_BATCH_TIMEOUT"],
+        meaning: "Seconds that one item of a batch may take.",
+        ..EMPTY
+    },
+    Key {
+        name: "performance.enabled",
+        aliases: &["enable_metrics"],
+        kind: Kind::Switch,
+        default: Some("true"),
+        environment: &["CODEX_ARCHIVE_PERF_ENABLED"],
+        meaning: "Whether durations are measured and reported.",
+        ..EMPTY
+    },
+];
+
+/// The key `name`, in its own spelling.
+pub fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key of `section` that is spelled `field`, an alias included.
+pub fn find(section: &str, field: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| {
+        key.section() == section && (key.field() == field || key.aliases.contains(&field))
+    })
+}
+
+/// Whether a section of this name exists.
+pub fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|key| key.section() == name)
+}
+
+/// The key that somebody most likely meant by `name` (`section.key`, or a bare key); `None` when
+/// nothing is near.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let field = name.rsplit('.').next().unwrap_or(name);
+    // The right key in the wrong section is a better guess than any number of letters.
+    if let Some(key) = KEYS.iter().find(|k| k.field() == field || k.aliases.contains(&field)) {
+        return Some(key.name);
+    }
+    let spellings = KEYS.iter().flat_map(|key| {
+        let aliases = key.aliases.iter().map(|alias| format!("{}.{alias}", key.section()));
+        aliases.chain([key.name.to_owned(), key.field().to_owned()]).map(|it| (it, key.name))
+    });
+    closest(name, spellings)
+}
+
+/// The section that somebody most likely meant by `name`.
+pub fn nearest_section(name: &str) -> Option<&'static str> {
+    closest(name, KEYS.iter().map(|key| (key.section().to_owned(), key.section())))
+}
+
+/// The table as Markdown, for docs/configuration.md.
+pub fn markdown() -> String {
+    let mut text = String::from("| key | takes | default | environment | meaning |\n");
+    text.push_str("|---|---|---|---|---|\n");
+    for key in KEYS {
+        let spelled = |word: &&str| format!("`{word}`");
+        let names: Vec<_> = std::iter::once(&key.name).chain(key.aliases).map(spelled).collect();
+        let environment: Vec<_> = key.environment.iter().map(spelled).collect();
+        let default = key.default.map_or(String::new(), |it| format!("`{it}`"));
+        let takes = key.kind.to_string().replace('|', "\\|");
+        text.push_str(&format!(
+            "| {} | {takes} | {default} | {} | {} |\n",
+            names.join(", "),
+            environment.join(", "),
+            key.meaning
+        ));
+    }
+    text
+}
+
+/// The target whose spelling takes the fewest edits from `name`, if that is at most a third.
+fn closest(
+    name: &str,
+    spellings: impl Iterator<Item = (String, &'static str)>,
+) -> Option<&'static str> {
+    // A name from a hostile file may be a megabyte long, and no such name is near to anything.
+    if name.len() > 64 {
+        return None;
+    }
+    let limit = (name.chars().count() / 3).max(1);
+    let near = spellings.map(|(spelling, target)| (edits(name, &spelling), target));
+    near.filter(|(count, _)| *count <= limit).min_by_key(|(count, _)| *count).map(|it| it.1)
+}
+
+/// How many letters must be put in, taken out or replaced to make `b` of `a` (Levenshtein).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn suggestions() {
+        for (wrong, meant) in [
+            ("backend.urll", Some("backend.url")),
+            ("backnd.url", Some("backend.url")),
+            ("backend.label", Some("repo.label")),
+            ("label", Some("repo.label")),
+            ("batch.max_concurent", Some("batch.concurrent")),
+            ("hooks.on_stub_remove", Some("hooks.on_stub_removed")),
+            ("zebra.stripes", None),
+        ] {
+            assert_eq!(nearest(wrong), meant, "{wrong}");
+        }
+        assert_eq!(nearest_section("hook"), Some("hooks"));
+        assert_eq!(nearest(&"x".repeat(1 << 20)), None);
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names = HashSet::new();
+        for key in KEYS {
+            assert!(names.insert(key.name), "{}", key.name);
+            assert!(key.meaning.ends_with('.'), "{}", key.name);
+            for alias in key.aliases {
+                assert!(names.insert(*alias), "{alias}");
+            }
+            for name in key.environment {
+                assert!(names.insert(*name) && name.starts_with("CODEX_"), "{name}");
+            }
+        }
+        assert_eq!(markdown().lines().count(), KEYS.len() + 2);
+    }
+}

@@ -1,0 +1,64 @@
+//! What commits removed.
+
+use std::collections::HashSet;
+
+use super::Repository;
+use super::plumbing;
+use crate::error::Result;
+use crate::model::{GitOid, RepoPath};
+
+const ACTION: &str = "read the history";
+
+impl Repository {
+    /// The files below `folder` that some commit reachable from HEAD, or from a merge under way,
+    /// removed, each with the blob it had; newest removal first, each pair once.
+    pub fn deleted_in_history(&self, folder: &str) -> Result<Vec<(RepoPath, GitOid)>> {
+        let mut tips = self.merge_heads()?;
+        tips.extend(self.head()?);
+        if tips.is_empty() {
+            return Ok(Vec::new());
+        }
+        // `log` heeds the user's configuration where plumbing would not: it may check signatures,
+        // follow renames or show merges in another way.
+        let mut command = self.reading(["-c", "log.showSignature=false"]);
+        command.args([
+            "-c",
+            "log.diffMerges=separate",
+            "log",
+            "--format=",
+            "--diff-filter=D",
+            "-m",
+        ]);
+        command.args([
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-follow",
+            "--no-relative",
+        ]);
+        command.args(["--full-history", "--no-notes", "--no-color", "--ignore-submodules=none"]);
+        command.args(tips.iter().map(GitOid::to_string)).arg("--").arg(folder);
+        let answer = plumbing::run_checked(ACTION, command, &[])?;
+
+        // An empty field parts the commits.
+        let fields = plumbing::fields(ACTION, &answer)?;
+        let filled = fields.into_iter().filter(|field| !field.is_empty());
+        let mut raw = Vec::with_capacity(answer.len());
+        for field in filled {
+            raw.extend_from_slice(field);
+            raw.push(0);
+        }
+        let mut seen = HashSet::new();
+        let mut deleted = Vec::new();
+        for change in super::diff::parse_raw(ACTION, &raw, self.oid_len)? {
+            if let Some(old) = change.old
+                && change.path.is_in(folder)
+                && seen.insert((change.path.clone(), old.oid))
+            {
+                deleted.push((change.path, old.oid));
+            }
+        }
+        Ok(deleted)
+    }
+}

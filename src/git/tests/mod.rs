@@ -1,0 +1,3 @@
+//! The repository against real git.
+
+use super::testing;

@@ -64,8 +64,9 @@ pub fn drop_stub(workspace: &Workspace, options: &DropOptions) -> Result<DropRep
         None => place_of(repository, item)?,
     };
     tree::check_index_free(repository)?;
-    let report = drop_at(workspace, repository, options, &mut archive, &found.item, path, found.in_archive)?;
-    std::mem::drop(lock);
+    let report =
+        drop_at(workspace, repository, options, &mut archive, &found.item, path, found.in_archive)?;
+    drop(lock);
     Ok(report)
 }
 
@@ -119,8 +120,7 @@ fn drop_at(
     intent.write(workspace)?;
     let row = in_archive.then_some(item.row_id);
     let event = event(options, item, &path);
-    let ((), records) =
-        archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event, row)])))?;
+    let ((), records) = archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event, row)])))?;
     let evidence = records[0].1.to_string();
     let segment = Segment::new(records)?;
     take_steps(workspace, archive, &intent, steps, Some(&segment))?;

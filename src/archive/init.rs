@@ -90,7 +90,7 @@ fn trust_places(workspace: &Workspace) -> Result<Vec<String>> {
     if !places.is_empty() {
         repository.set_setting(TRUST_SETTING, &trust::digest(&places).to_string())?;
     }
-    Ok(places.into_iter().map(|place| place.shown).collect())
+    Ok(places.iter().map(ToString::to_string).collect())
 }
 
 /// Writes what a first `store` needs; returns the paths written.

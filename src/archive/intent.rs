@@ -150,9 +150,9 @@ pub fn pending(workspace: &Workspace) -> Result<Vec<Intent>> {
     let mut intents = Vec::new();
     for entry in entries {
         let path = entry.map_err(Error::io("read", &folder))?.path();
-        let temporary = path.file_name().is_some_and(|name| {
-            name.as_bytes().starts_with(files::TEMP_PREFIX.as_bytes())
-        });
+        let temporary = path
+            .file_name()
+            .is_some_and(|name| name.as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()));
         if !temporary {
             intents.push(read(&path)?);
         }
@@ -163,9 +163,9 @@ pub fn pending(workspace: &Workspace) -> Result<Vec<Intent>> {
 
 fn read(path: &Path) -> Result<Intent> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    serde_json::from_slice(&bytes).ok().and_then(|value| Intent::from_json(&value)).ok_or_else(|| {
-        Error::damaged("intent", path.display().to_string(), "it is not one of ours")
-    })
+    serde_json::from_slice(&bytes).ok().and_then(|value| Intent::from_json(&value)).ok_or_else(
+        || Error::damaged("intent", path.display().to_string(), "it is not one of ours"),
+    )
 }
 
 #[cfg(test)]

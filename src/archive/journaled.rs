@@ -13,7 +13,7 @@ use crate::backend::{
 use crate::blob;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
-use crate::evidence::{Action, Event, Head, Journal, Record, Tail, link};
+use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
 use crate::fs as files;
 use crate::model::{DeedId, Digest, Item, LogId, escape_line};
 
@@ -61,7 +61,7 @@ impl Archive {
         workspace.mend_links()?;
         let file = workspace.archive_file()?;
         files::create_folders(files::folder_of(&file))?;
-        files::create_folders(files::folder_of(&workspace.journal_file()))?;
+        files::create_folders(files::folder_of(&workspace.journal_file()?))?;
         let mut this = Self::connect(workspace, Access::Create)?;
         let now = workspace.now();
         apply(this.driver.as_mut(), now)?;
@@ -76,7 +76,7 @@ impl Archive {
         let driver = Sqlite::open(&file, access)?;
         Ok(Self {
             driver: Box::new(driver),
-            journal: Journal::at(workspace.journal_file()),
+            journal: Journal::at(workspace.journal_file()?),
             home: home_of(&file).unwrap_or_default(),
             now: workspace.now(),
         })
@@ -109,9 +109,8 @@ impl Archive {
 
     /// The bytes of an item, checked against its size and SHA-256.
     pub fn content(&mut self, item: &Item) -> Result<Vec<u8>> {
-        self.artifact_content(item.artifact_row_id, item.size_bytes, &item.sha256)?.ok_or_else(|| {
-            Error::refused("restore", item.tombstone.to_string(), Refusal::Purged)
-        })
+        self.artifact_content(item.artifact_row_id, item.size_bytes, &item.sha256)?
+            .ok_or_else(|| Error::refused("restore", item.tombstone.to_string(), Refusal::Purged))
     }
 
     /// The bytes of an artifact, checked; `None` when it was purged.
@@ -259,9 +258,10 @@ impl Archive {
         let now = self.now;
         let mut lines = Vec::new();
         self.driver.begin()?;
-        let begun = self.ledger().current_log(repo).and_then(|before| {
-            self.begin_log(repo, now, before.as_ref(), &mut lines)
-        });
+        let begun = self
+            .ledger()
+            .current_log(repo)
+            .and_then(|before| self.begin_log(repo, now, before.as_ref(), &mut lines));
         match begun.and_then(|head| self.driver.commit().map(|()| head)) {
             Ok(head) => self.journal.append(&lines).map(|()| head.log),
             Err(error) => {
@@ -275,15 +275,15 @@ impl Archive {
     /// `git clean`, has not. A journal whose end the table does not know is left alone:
     /// `evidence verify` tells.
     fn catch_up(&mut self) -> Result<()> {
-        let mut after = match self.journal.tail()? {
-            Tail::Absent | Tail::Empty => 0,
-            Tail::Line { record: Ok(record), digest, .. } => {
+        let mut after = match self.journal.tail()?.last {
+            LastLine::Absent | LastLine::Empty => 0,
+            LastLine::Line { record: Ok(record), digest } => {
                 match self.ledger().digest_at(&record.log, record.seq)? {
                     Some((row, known)) if known == digest => row,
                     _ => return Ok(()),
                 }
             }
-            Tail::Line { record: Err(_), .. } => return Ok(()),
+            LastLine::Line { record: Err(_), .. } => return Ok(()),
         };
         loop {
             let records = self.ledger().records_after(after, 1000)?;
@@ -319,9 +319,8 @@ pub(super) fn content_of(
 pub fn record_of(stored: &StoredRecord) -> Result<Record> {
     let name = || format!("{} of log {}", stored.seq, stored.log);
     let damaged = |why: String| Error::damaged("record", name(), why);
-    let record =
-        Record::from_body(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
-            .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
+    let record = Record::from_body(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
+        .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
     let digest = record.digest()?;
     if digest != stored.digest {
         return Err(damaged(format!("its digest is {digest}, the table says {}", stored.digest)));

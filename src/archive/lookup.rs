@@ -277,9 +277,8 @@ pub(super) fn bytes(
 pub fn from_git(workspace: &Workspace, item: &Item) -> Result<Option<Vec<u8>>> {
     let Some(repository) = &workspace.repository else { return Ok(None) };
     let bytes = repository.blob(&item.git_blob)?;
-    Ok(bytes.filter(|bytes| {
-        bytes.len() as u64 == item.size_bytes && Digest::of(bytes) == item.sha256
-    }))
+    Ok(bytes
+        .filter(|bytes| bytes.len() as u64 == item.size_bytes && Digest::of(bytes) == item.sha256))
 }
 
 /// The tombstone that stands for an item.

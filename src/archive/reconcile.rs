@@ -335,8 +335,8 @@ fn explain_absent(
             continue;
         }
         let Some(path) = &record.event.path else { continue };
-        let restored = record.event.git_blob.is_some()
-            && staged.get(path).copied() == record.event.git_blob;
+        let restored =
+            record.event.git_blob.is_some() && staged.get(path).copied() == record.event.git_blob;
         let action = if restored { Action::Restore } else { Action::StubDrop };
         let mut event = Event::new(action, plan.actor.as_str());
         event.repo = record.event.repo.clone();
@@ -348,7 +348,7 @@ fn explain_absent(
         if restored {
             event.git_blob = record.event.git_blob;
             event.mode = record.event.mode;
-            event.mark_staged();
+            event = event.staged();
         }
         let row = archive.catalog().item(id, true)?.map(|item| item.row_id);
         plan.events.push(Planned { event, archive: None, row });

@@ -184,7 +184,7 @@ fn record(
     event.mode = Some(item.mode);
     event.tombstone = Some(item.tombstone);
     if staged.is_some() {
-        event.mark_staged();
+        event = event.staged();
     }
     let row = found.in_archive.then_some(item.row_id);
     let deed = staged.map_or_else(DeedId::random, |(deed, _)| deed);
@@ -242,9 +242,7 @@ fn read_again(temp: &mut TempFile, item: &Item) -> Result<()> {
     let path = temp.path().to_path_buf();
     let mut bytes = Vec::new();
     let file = temp.file();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(Error::io("read", &path))?;
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(Error::io("read", &path))?;
     if Digest::of(&bytes) == item.sha256 {
         return Ok(());
     }
@@ -299,9 +297,7 @@ fn what_is_there(target: &Path, shown: &str) -> Result<Option<Vec<u8>>> {
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("look at", target)(error)),
-        Ok(meta) if meta.is_file() => {
-            fs::read(target).map(Some).map_err(Error::io("read", target))
-        }
+        Ok(meta) if meta.is_file() => fs::read(target).map(Some).map_err(Error::io("read", target)),
         Ok(meta) if meta.is_symlink() => refused("a symbolic link"),
         Ok(meta) if meta.is_dir() => refused("a folder"),
         Ok(_) => refused("a special file"),
@@ -407,4 +403,3 @@ pub(super) fn take_steps(
         }
     }
 }
-

@@ -13,9 +13,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Refusal, Result};
 use crate::fs::check_contained;
-use crate::git::{
-    AttributeSource, CommitTree, IndexEntry, IndexFlag, IndexScope, Repository,
-};
+use crate::git::{AttributeSource, CommitTree, IndexEntry, IndexFlag, IndexScope, Repository};
 use crate::model::{GitOid, RepoPath, escape_line};
 
 use super::Workspace;
@@ -141,10 +139,13 @@ fn matches(
     if entries.is_empty() {
         return Err(why_not(workspace, tree, &path, revision)?);
     }
-    Ok(entries.into_iter().map(|entry| {
-        let named = entry.path == path;
-        (entry, named)
-    }).collect())
+    Ok(entries
+        .into_iter()
+        .map(|entry| {
+            let named = entry.path == path;
+            (entry, named)
+        })
+        .collect())
 }
 
 /// Why a path that the index does not know cannot be archived.
@@ -220,8 +221,11 @@ fn judge(
     }
     match entry.flag {
         IndexFlag::Plain => {}
-        IndexFlag::AssumeUnchanged => return refused(Refusal::Flagged { flag: "assume-unchanged" }),
+        IndexFlag::AssumeUnchanged => {
+            return refused(Refusal::Flagged { flag: "assume-unchanged" });
+        }
         IndexFlag::SkipWorktree => return refused(Refusal::Flagged { flag: "skip-worktree" }),
+        IndexFlag::IntentToAdd => return refused(Refusal::Flagged { flag: "intent-to-add" }),
     }
     match tree.entry(path)? {
         None => return Err(not_in_commit(path, revision)),
@@ -233,7 +237,9 @@ fn judge(
     check_contained(ACTION, &workspace.top, path.as_path())?;
     match fs::symlink_metadata(workspace.top.join(path.as_path())) {
         Ok(meta) if meta.is_file() => {}
-        Ok(meta) if meta.is_symlink() => return refused(Refusal::NotRegular { what: "a symbolic link" }),
+        Ok(meta) if meta.is_symlink() => {
+            return refused(Refusal::NotRegular { what: "a symbolic link" });
+        }
         Ok(_) => return refused(Refusal::NotRegular { what: "a special file" }),
         Err(_) => return refused(Refusal::Missing),
     }
@@ -260,8 +266,9 @@ fn holds_own_stub(
     entry: &IndexEntry,
 ) -> Result<bool> {
     let file = workspace.top.join(entry.path.as_path());
-    let small = fs::symlink_metadata(&file)
-        .is_ok_and(|meta| meta.is_file() && meta.len() <= 2 * crate::tombstone::MAX_STUB_BYTES as u64);
+    let small = fs::symlink_metadata(&file).is_ok_and(|meta| {
+        meta.is_file() && meta.len() <= 2 * crate::tombstone::MAX_STUB_BYTES as u64
+    });
     if !small {
         return Ok(false);
     }
@@ -289,7 +296,11 @@ fn check_attributes(repository: &Repository, selection: &Selection) -> Result<()
         for (name, value) in CONVERSIONS.iter().zip(values) {
             if !matches!(value.as_str(), "unspecified" | "unset" | "") {
                 let attribute = format!("{name}={}", escape_line(&value));
-                return Err(Error::refused(ACTION, path.to_string(), Refusal::Filtered { attribute }));
+                return Err(Error::refused(
+                    ACTION,
+                    path.to_string(),
+                    Refusal::Filtered { attribute },
+                ));
             }
         }
     }
@@ -314,7 +325,9 @@ mod tests {
 
     #[test]
     fn what_steers_git_is_forbidden() {
-        for bad in [".git/config", "a/.GIT/x", "GIT~1/config", "sub/.gitignore", ".codex/archive.toml"] {
+        for bad in
+            [".git/config", "a/.GIT/x", "GIT~1/config", "sub/.gitignore", ".codex/archive.toml"]
+        {
             assert!(forbidden(&RepoPath::new(bad.as_bytes()).unwrap()).is_some(), "{bad}");
         }
         assert!(forbidden(&RepoPath::new(b"src/git.rs").unwrap()).is_none());

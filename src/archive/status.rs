@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::evidence::{SEGMENT_FOLDER, Tail};
+use crate::evidence::{LastLine, SEGMENT_FOLDER};
 
 use super::fsck::{FsckReport, check_evidence};
 use super::journaled::record_of;
@@ -197,11 +197,13 @@ fn check_sample(archive: &mut Archive) -> Result<String> {
 
 fn check_journal(archive: &mut Archive) -> std::result::Result<String, String> {
     let words = |error: Error| error.to_string();
-    match archive.journal().tail().map_err(words)? {
-        Tail::Absent => Ok("absent; the next change writes it again".to_owned()),
-        Tail::Empty => Ok("empty".to_owned()),
-        Tail::Line { record: Err(fault), .. } => Err(format!("its last line is no record: {fault}")),
-        Tail::Line { record: Ok(record), digest, .. } => {
+    match archive.journal().tail().map_err(words)?.last {
+        LastLine::Absent => Ok("absent; the next change writes it again".to_owned()),
+        LastLine::Empty => Ok("empty".to_owned()),
+        LastLine::Line { record: Err(fault), .. } => {
+            Err(format!("its last line is no record: {fault}"))
+        }
+        LastLine::Line { record: Ok(record), digest } => {
             match archive.ledger().digest_at(&record.log, record.seq).map_err(words)? {
                 Some((_, known)) if known == digest => {
                     Ok(format!("ends with record {} of its log", record.seq))

@@ -18,8 +18,8 @@ use crate::evidence::{Action, Event, Segment};
 use crate::fs::Executable;
 use crate::git::{Repository, sha1_blob};
 use crate::model::{
-    Actor, DeedId, Digest, FileMode, Item, ItemKind, Reason, RepoLabel, RepoPath,
-    TombstoneId, escape_line,
+    Actor, DeedId, Digest, FileMode, Item, ItemKind, Reason, RepoLabel, RepoPath, TombstoneId,
+    escape_line,
 };
 use crate::progress::Progress;
 use crate::tombstone::{Tombstone, Wrapping};
@@ -283,7 +283,8 @@ fn take_in(
             if intake.differs {
                 suspects.push(candidate);
             }
-            ready[at] = Some(add(catalog, options, candidate, intake.encoded, intake.on_disk, now)?);
+            ready[at] =
+                Some(add(catalog, options, candidate, intake.encoded, intake.on_disk, now)?);
             done += 1;
             progress.step(done, candidates.len());
             Ok(())
@@ -305,7 +306,9 @@ fn add(
     let Encoded { sha256, size_bytes, frame, frame_sha256 } = encoded;
     let known = catalog.artifact(&sha256)?;
     let artifact_id = match known {
-        None => catalog.add_artifact(&sha256, size_bytes, &frame, &frame_sha256, &now.to_string())?,
+        None => {
+            catalog.add_artifact(&sha256, size_bytes, &frame, &frame_sha256, &now.to_string())?
+        }
         Some(row) => {
             match content_of(catalog, row, size_bytes, &sha256) {
                 Ok(Some(_)) => {}
@@ -365,9 +368,8 @@ fn finish(
         intent.write(workspace)?;
     }
     let label = options.label.as_str();
-    let journaled = archive.journaled(label, deed, |transaction| {
-        record(transaction, options, ready, deed, commit)
-    });
+    let journaled = archive
+        .journaled(label, deed, |transaction| record(transaction, options, ready, deed, commit));
     let (items, records) = match journaled {
         Ok(done) => done,
         Err(error) => {
@@ -558,7 +560,9 @@ fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<Stor
         None | Some("HEAD") => {
             return Err(Error::NoRepository { action: ACTION, path: workspace.cwd.clone() });
         }
-        Some(commit) if commit.len() <= 128 && commit.bytes().all(|b| b.is_ascii_graphic()) => commit,
+        Some(commit) if commit.len() <= 128 && commit.bytes().all(|b| b.is_ascii_graphic()) => {
+            commit
+        }
         Some(commit) => {
             let why = "it must be 1 to 128 visible ASCII characters";
             return Err(Error::invalid("commit", escape_line(commit), why));
@@ -625,4 +629,3 @@ fn is_executable(workspace: &Workspace, path: &RepoPath) -> Result<bool> {
     let meta = fs::metadata(&file).map_err(Error::io("look at", &file))?;
     Ok(meta.permissions().mode() & 0o100 != 0)
 }
-

@@ -96,11 +96,8 @@ fn take_back(
     }
     let segment_file = workspace.top.join(segment.path.as_path());
     let bytes = fs::read(&segment_file).map_err(Error::io("read", &segment_file))?;
-    let gone = Step {
-        path: segment.path.clone(),
-        before: Some(Digest::of(&bytes)),
-        after: After::Absent,
-    };
+    let gone =
+        Step { path: segment.path.clone(), before: Some(Digest::of(&bytes)), after: After::Absent };
     steps.push((gone, Source::Absent));
     items.push(items.first().copied().ok_or_else(|| cannot(first))?);
     let deed = DeedId::random();
@@ -168,7 +165,8 @@ fn steps_back(
             };
             let beside = sidecar_path(&path)?;
             let has_sidecar = workspace.top.join(beside.as_path()).exists() && on_disk.is_none();
-            let before = if has_sidecar { None } else { Some(stub_on_disk(workspace, &path, &stub)?) };
+            let before =
+                if has_sidecar { None } else { Some(stub_on_disk(workspace, &path, &stub)?) };
             let after = file(bytes, executable(&item));
             let mut steps = vec![(Step { path, before, after }, Source::Content)];
             if has_sidecar {

@@ -13,7 +13,8 @@ use crate::config::{Config, Environment, Place, Sources};
 use crate::error::{Error, Result};
 use crate::fs as files;
 use crate::git::Repository;
-use crate::model::{RepoLabel, escape_line};
+use crate::model::RepoLabel;
+use crate::model::escape_line;
 use crate::policy::trust;
 
 /// How long a changing command waits for another one.
@@ -105,7 +106,7 @@ impl Workspace {
 
     /// The archive's file. Places that a tracked file names need this clone's trust.
     pub fn archive_file(&self) -> Result<PathBuf> {
-        self.check_trust()?;
+        self.check_trust("backend.url")?;
         match self.config.place(&self.top)? {
             Place::Embedded => Ok(self.embedded_file()),
             Place::SqliteFile(file) => Ok(file),
@@ -127,34 +128,33 @@ impl Workspace {
     }
 
     /// The journal's file.
-    pub fn journal_file(&self) -> PathBuf {
-        match self.config.evidence_dir() {
-            Some(folder) => self.top.join(folder).join("archive_ops.jsonl"),
-            None => match &self.repository {
-                Some(_) => self.store_folder().join("archive_ops.jsonl"),
-                None => self.top.join(".codex/evidence/archive_ops.jsonl"),
-            },
-        }
+    pub fn journal_file(&self) -> Result<PathBuf> {
+        self.check_trust("evidence.dir")?;
+        let folder = match self.config.evidence_dir(&self.top)? {
+            Some(folder) => folder,
+            None if self.repository.is_some() => self.store_folder(),
+            None => self.top.join(".codex/evidence"),
+        };
+        Ok(folder.join("archive_ops.jsonl"))
     }
 
     /// The places outside the repository that its tracked configuration names.
-    pub fn foreign_places(&self) -> Vec<trust::ForeignPlace> {
-        trust::places(&self.config.tracked_values(), &self.top)
+    pub fn foreign_places(&self) -> Vec<trust::Place> {
+        trust::places(self.config.tracked_places())
     }
 
-    /// Refuses places that a tracked file names and this clone has not accepted.
-    pub fn check_trust(&self) -> Result<()> {
+    /// Refuses the place that the tracked file names under `key`, unless this clone accepted it
+    /// or another layer overrides it.
+    fn check_trust(&self, key: &str) -> Result<()> {
         let places = self.foreign_places();
-        let Some(first) = places.first() else { return Ok(()) };
+        if places.is_empty() || !self.config.is_tracked(key) {
+            return Ok(());
+        }
         let accepted = match &self.repository {
             Some(repository) => repository.setting(TRUST_SETTING)?,
             None => None,
         };
-        if accepted == Some(trust::digest(&places).to_string()) {
-            return Ok(());
-        }
-        let place = escape_line(&first.shown);
-        Err(Error::Untrusted { place, origin: first.origin.clone() })
+        trust::check(&places, accepted.and_then(|text| text.parse().ok()), key)
     }
 
     /// Takes the lock of our changing commands; waits for another one for a minute.
@@ -198,25 +198,25 @@ impl Workspace {
 
     /// The links in `.codex/` and what each must point to; none outside git or with a place of
     /// one's own.
-    pub fn links(&self) -> Vec<(PathBuf, PathBuf)> {
+    pub fn links(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
         let in_tree = self.repository.as_ref().is_some_and(|r| r.work_tree().is_some());
         if !in_tree {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let mut links = Vec::new();
         if self.is_embedded() {
             links.push((self.top.join(".codex/archive.sqlite"), self.embedded_file()));
         }
-        if self.config.evidence_dir().is_none() {
-            links.push((self.top.join(".codex/evidence/archive_ops.jsonl"), self.journal_file()));
+        if self.config.evidence_dir(&self.top)?.is_none() {
+            links.push((self.top.join(".codex/evidence/archive_ops.jsonl"), self.journal_file()?));
         }
-        links
+        Ok(links)
     }
 
     /// Refuses a file, or somebody else's link, where one of our links belongs.
     pub fn check_links(&self) -> Result<()> {
         self.check_folders()?;
-        for (link, target) in self.links() {
+        for (link, target) in self.links()? {
             match fs::symlink_metadata(&link) {
                 Ok(meta) if meta.is_symlink() && is_ours(&link, &target) => {}
                 Ok(_) => {
@@ -232,7 +232,7 @@ impl Workspace {
     /// Makes missing links and repoints our own; refuses what [`Self::check_links`] refuses.
     pub fn mend_links(&self) -> Result<()> {
         self.check_links()?;
-        for (link, target) in self.links() {
+        for (link, target) in self.links()? {
             let folder = files::folder_of(&link);
             let wanted = relative(folder, &target);
             if fs::read_link(&link).is_ok_and(|found| found == wanted) {
@@ -277,7 +277,10 @@ mod tests {
     #[test]
     fn relative_links() {
         let rel = |a, b| relative(Path::new(a), Path::new(b));
-        assert_eq!(rel("/r/.codex", "/r/.git/codex-archive/a"), Path::new("../.git/codex-archive/a"));
+        assert_eq!(
+            rel("/r/.codex", "/r/.git/codex-archive/a"),
+            Path::new("../.git/codex-archive/a")
+        );
         assert_eq!(rel("/w/.codex/evidence", "/r/.git/j"), Path::new("../../../r/.git/j"));
     }
 }

@@ -162,7 +162,12 @@ impl<'a> Catalog<'a> {
     }
 
     /// Puts `frame` in the place of an artifact's damaged bytes.
-    pub fn replace_run(&mut self, artifact: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
+    pub fn replace_run(
+        &mut self,
+        artifact: i64,
+        frame: &[u8],
+        frame_sha256: &Digest,
+    ) -> Result<()> {
         let run = reserve(self.driver, "run", 1)?;
         let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
         let rows = self.driver.query(sql, &[artifact.into()])?;
@@ -235,7 +240,8 @@ impl<'a> Catalog<'a> {
     /// Writes an item, or moves the one that is there to this batch; returns its row.
     pub fn put_item(&mut self, item: &NewItem<'_>) -> Result<i64> {
         let key = item.tombstone.as_bytes().as_slice();
-        let found = self.driver.query("SELECT id FROM item_row WHERE tombstone = ?", &[key.into()])?;
+        let found =
+            self.driver.query("SELECT id FROM item_row WHERE tombstone = ?", &[key.into()])?;
         if let Some(row) = found.first() {
             let id = row.int(0)?;
             // Restriction only ever tightens here; loosening is a matter of governance.
@@ -328,7 +334,12 @@ impl<'a> Catalog<'a> {
     }
 
     /// Items whose ids lie between `low` and `high`; at most `limit`.
-    pub fn items_between(&mut self, low: [u8; 16], high: [u8; 16], limit: u64) -> Result<Vec<Item>> {
+    pub fn items_between(
+        &mut self,
+        low: [u8; 16],
+        high: [u8; 16],
+        limit: u64,
+    ) -> Result<Vec<Item>> {
         let sql = format!(
             "{ITEM} WHERE i.tombstone >= ? AND i.tombstone <= ? AND i.hidden = 0
              ORDER BY i.tombstone LIMIT ?"
@@ -396,7 +407,8 @@ impl<'a> Catalog<'a> {
             let of = [Value::from(item.row_id)];
             let sql = "SELECT tag FROM tag WHERE item_id = ? ORDER BY tag";
             let tags = self.driver.query(sql, &of)?;
-            item.tags = tags.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_>>()?;
+            item.tags =
+                tags.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_>>()?;
             let rows = self.driver.query("SELECT k, v FROM metadata WHERE item_id = ?", &of)?;
             let pair = |row: &Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
             item.metadata = rows.iter().map(pair).collect::<Result<BTreeMap<_, _>>>()?;
@@ -485,7 +497,8 @@ fn digest_of(row: &Row, column: usize) -> Result<Digest> {
 }
 
 fn item_of(row: &Row) -> Result<Item> {
-    let damaged = |what: &str| Error::damaged("item", format!("row {what}"), "a column is not valid");
+    let damaged =
+        |what: &str| Error::damaged("item", format!("row {what}"), "a column is not valid");
     let state = match (row.is_null(15), row.is_null(16)) {
         (false, _) => ItemState::Purged,
         (true, false) => ItemState::Restored,

@@ -72,7 +72,8 @@ pub struct Ledger<'a> {
     driver: &'a mut dyn Driver,
 }
 
-const RECORD: &str = "SELECT e.id, l.uuid, e.seq, p.digest, k.deed, e.digest, e.item_id, k.first_seq,
+const RECORD: &str =
+    "SELECT e.id, l.uuid, e.seq, p.digest, k.deed, e.digest, e.item_id, k.first_seq,
   e.block_id
 FROM evidence e JOIN log l ON l.id = e.log_id JOIN evidence_block k ON k.id = e.block_id
 LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1";

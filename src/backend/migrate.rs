@@ -12,11 +12,8 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    text: include_str!("migrations/0001_initial.sql"),
-}];
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "initial", text: include_str!("migrations/0001_initial.sql") }];
 
 /// The newest schema that this version knows.
 pub const LATEST_VERSION: i64 = 1;

@@ -65,19 +65,24 @@ impl Sqlite {
         let connection = &self.connection;
         connection.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(failed)?;
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
+            .map_err(failed)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(64);
         let pragma = |text: &str| connection.execute_batch(text).map_err(failed);
         pragma("PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;")?;
-        let found: i64 = connection
-            .query_row("PRAGMA application_id", [], |row| row.get(0))
-            .map_err(failed)?;
+        let found: i64 =
+            connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
         let tables: i64 = connection
             .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(failed)?;
         if tables > 0 && found != APPLICATION_ID {
-            return Err(Error::damaged("archive", &self.place, "it is a database of something else"));
+            return Err(Error::damaged(
+                "archive",
+                &self.place,
+                "it is a database of something else",
+            ));
         }
         if access == Access::Read {
             return pragma("PRAGMA query_only=ON;");
@@ -99,7 +104,11 @@ impl Sqlite {
             .query_row(sql, [], |row| row.get(0))
             .map_err(|e| wrap("open", &self.place, e))?;
         if count > 0 {
-            return Err(Error::damaged("archive", &self.place, "it has triggers that are not ours"));
+            return Err(Error::damaged(
+                "archive",
+                &self.place,
+                "it has triggers that are not ours",
+            ));
         }
         Ok(())
     }
@@ -182,7 +191,8 @@ impl Driver for Sqlite {
 
     fn integrity(&mut self) -> Result<Vec<String>> {
         let rows = self.query("PRAGMA integrity_check(20)", &[])?;
-        let words = rows.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
+        let words =
+            rows.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
         Ok(words.into_iter().filter(|word| word != "ok").collect())
     }
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
 pub use layers::{Environment, Origin, TRACKED_FILE};
 pub use place::Place;
-pub use template::{archive_toml, label_of};
+pub use template::{archive_toml, label_of, with_label};
 pub use value::Kind;
 
 use crate::error::{Error, Result};

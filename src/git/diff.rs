@@ -30,7 +30,10 @@ pub struct Side {
     pub oid: GitOid,
 }
 
-const RAW: &[&str] = &["--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none"];
+pub(super) const RAW: &[&str] =
+    &["--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none"];
+/// Of the index, what a commit would take: an intent to add is not part of it.
+pub(super) const STAGED: &[&str] = &["diff-index", "--cached", "--ita-invisible-in-index"];
 const READ_STAGED: &str = "compare the index";
 const READ_TREES: &str = "compare two trees";
 
@@ -43,7 +46,7 @@ impl Repository {
 
     /// Starts [`Repository::staged_changes`] and does not wait.
     pub fn spawn_staged_changes(&self, base: Option<&GitOid>) -> Result<StagedChanges> {
-        let mut command = self.reading(["diff-index", "--cached"]);
+        let mut command = self.reading(STAGED);
         command.args(RAW).arg(self.tree_or_empty(base)).arg("--");
         StagedChanges::start(command)
     }
@@ -71,7 +74,7 @@ impl StagedChanges {
     /// works while [`Repository::discover`] does.
     pub fn spawn(start: &Path) -> Result<Self> {
         let mut command = Git::default().command(start);
-        command.args(READING).env("LC_ALL", "C").args(["diff-index", "--cached"]);
+        command.args(READING).env("LC_ALL", "C").args(STAGED);
         command.args(RAW).args(["HEAD", "--"]);
         Self::start(command)
     }

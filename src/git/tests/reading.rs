@@ -214,6 +214,8 @@ fn kinds_of_staged_changes() {
     assert_eq!(open.staged_changes(None).unwrap().len(), 6);
     let early = open.spawn_staged_changes(Some(&one)).unwrap();
     assert_eq!(early.finish(&open).unwrap(), changes);
+    let absent = sha1_blob(b"absent");
+    assert!(open.spawn_staged_changes(Some(&absent)).unwrap().finish(&open).is_err());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::Repository;
 use super::plumbing::{self, UNKNOWN_OPTION};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs::{TEMP_PREFIX, remove_file};
 use crate::model::{DeedId, GitOid, RepoPath};
 
@@ -54,6 +54,11 @@ impl Repository {
     }
 
     fn attributes_at(&self, commit: &GitOid, names: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+        // git takes a commit that it does not have for one without attributes.
+        if self.peel(commit)?.is_none() {
+            let detail = format!("the commit {commit} is missing");
+            return Err(Error::Git { action: ACTION, detail });
+        }
         let source = format!("--source={commit}");
         let output = plumbing::run(ACTION, self.check_attr(names, &[&source]), input)?;
         if output.status.success() {

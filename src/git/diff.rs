@@ -30,7 +30,10 @@ pub struct Side {
     pub oid: GitOid,
 }
 
-const RAW: &[&str] = &["--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none"];
+pub(super) const RAW: &[&str] =
+    &["--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none"];
+/// Of the index, what a commit would take: an intent to add is not part of it.
+pub(super) const STAGED: &[&str] = &["diff-index", "--cached", "--ita-invisible-in-index"];
 const READ_STAGED: &str = "compare the index";
 const READ_TREES: &str = "compare two trees";
 
@@ -43,9 +46,9 @@ impl Repository {
 
     /// Starts [`Repository::staged_changes`] and does not wait.
     pub fn spawn_staged_changes(&self, base: Option<&GitOid>) -> Result<StagedChanges> {
-        let mut command = self.reading(["diff-index", "--cached"]);
+        let mut command = self.reading(STAGED);
         command.args(RAW).arg(self.tree_or_empty(base)).arg("--");
-        StagedChanges::start(command)
+        StagedChanges::start(command, Base::Given)
     }
 
     /// What the commit or tree `tip` has other than `base`, or than nothing at all.
@@ -64,6 +67,15 @@ impl Repository {
 #[derive(Debug)]
 pub struct StagedChanges {
     child: Child,
+    base: Base,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Base {
+    /// HEAD, which may have no commit yet.
+    Head,
+    /// A tree that the caller named.
+    Given,
 }
 
 impl StagedChanges {
@@ -71,23 +83,24 @@ impl StagedChanges {
     /// works while [`Repository::discover`] does.
     pub fn spawn(start: &Path) -> Result<Self> {
         let mut command = Git::default().command(start);
-        command.args(READING).env("LC_ALL", "C").args(["diff-index", "--cached"]);
+        command.args(READING).env("LC_ALL", "C").args(STAGED);
         command.args(RAW).args(["HEAD", "--"]);
-        Self::start(command)
+        Self::start(command, Base::Head)
     }
 
-    /// Waits for the changes since HEAD; before the first commit, everything in the index.
+    /// Waits for the changes; since HEAD without a commit they are everything in the index.
     pub fn finish(self, repository: &Repository) -> Result<Vec<Change>> {
-        // HEAD may have no commit yet, or git may not agree: asking again tells them apart.
+        let base = self.base;
         match self.collect(repository.oid_len) {
-            Ok(changes) => Ok(changes),
-            Err(_) => repository.staged_changes(repository.head()?.as_ref()),
+            // Whether HEAD has no commit or git cannot compare, asking again tells.
+            Err(_) if base == Base::Head => repository.staged_changes(repository.head()?.as_ref()),
+            result => result,
         }
     }
 
-    fn start(mut command: Command) -> Result<Self> {
+    fn start(mut command: Command, base: Base) -> Result<Self> {
         let child = command.spawn().map_err(|error| plumbing::cannot_run(READ_STAGED, &error))?;
-        Ok(Self { child })
+        Ok(Self { child, base })
     }
 
     fn collect(self, oid_len: usize) -> Result<Vec<Change>> {

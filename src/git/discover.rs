@@ -69,7 +69,7 @@ fn open(
 
 /// libgit2's answer, if git's is the same for sure. Below the top it need not be: with GIT_DIR
 /// alone git takes the current folder for the work tree, libgit2 the parent of the git folder.
-fn accept(library: git2::Repository, start: &Path) -> Option<Found> {
+pub(super) fn accept(library: git2::Repository, start: &Path) -> Option<Found> {
     let work_tree = fs::canonicalize(library.workdir()?).ok()?;
     let git_dir = fs::canonicalize(library.path()).ok()?;
     let common_dir = fs::canonicalize(library.commondir()).ok()?;

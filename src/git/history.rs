@@ -13,6 +13,8 @@ impl Repository {
     /// The files below `folder` that some commit reachable from HEAD, or from a merge under way,
     /// removed, each with the blob it had; newest removal first, each pair once.
     pub fn deleted_in_history(&self, folder: &str) -> Result<Vec<(RepoPath, GitOid)>> {
+        // A slash at its end would fit git's pathspec and none of the answers.
+        RepoPath::new(folder.as_bytes())?;
         let mut tips = self.merge_heads()?;
         tips.extend(self.head()?);
         if tips.is_empty() {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Repository;
+use super::diff::{RAW, STAGED, parse_raw};
 use super::plumbing::{self, READING};
 use crate::error::Result;
 use crate::model::{GitOid, RepoPath};
@@ -112,7 +113,7 @@ impl Repository {
     }
 
     /// `ls-files` shows an intent to add as an empty file. Only a comparison with nothing tells:
-    /// it leaves intents out.
+    /// that one leaves intents out.
     fn mark_intents(&self, entries: &mut [IndexEntry]) -> Result<()> {
         let empty = self.hash_object("blob", &[]);
         let suspect = |entry: &&mut IndexEntry| entry.oid == empty && entry.stage == 0;
@@ -121,11 +122,11 @@ impl Repository {
         if suspects.is_empty() {
             return Ok(());
         }
-        let mut command = self.reading(["diff-index", "--cached", "--raw", "-z", "--no-renames"]);
-        command.arg("--no-abbrev").arg(self.hash_object("tree", &[]).to_string()).arg("--");
+        let mut command = self.reading(STAGED);
+        command.args(RAW).arg(self.hash_object("tree", &[]).to_string()).arg("--");
         command.args(narrow(&suspects).iter().map(RepoPath::as_path));
         let answer = plumbing::run_checked(ACTION, command, &[])?;
-        let changes = super::diff::parse_raw(ACTION, &answer, self.oid_len)?;
+        let changes = parse_raw(ACTION, &answer, self.oid_len)?;
         let real: HashSet<RepoPath> = changes.into_iter().map(|change| change.path).collect();
         for entry in entries.iter_mut().filter(suspect) {
             if !real.contains(&entry.path) {

@@ -64,10 +64,11 @@ impl Repository {
     }
 
     /// Stages `paths` as they stand in the work tree: a file with its filters run, a missing one
-    /// as removed. All or none are staged.
+    /// as removed.
     ///
-    /// [`Error::Locked`] when another process holds the index; [`Error::Git`] when git refuses,
-    /// or when a path is not staged although git said nothing.
+    /// [`Error::Locked`] when another process holds the index; [`Error::Git`] when git refuses:
+    /// nothing is staged then. [`Error::Git`] also when a path is not staged as it stands although
+    /// git said nothing: the others are staged then.
     pub fn stage(&self, paths: &[RepoPath]) -> Result<()> {
         self.top(STAGE)?;
         let mut input = Vec::new();
@@ -80,7 +81,7 @@ impl Repository {
     }
 
     /// Makes index entries out of modes and objects, no file and no filter involved; `None`
-    /// removes the entry. All or none are made.
+    /// removes the entry. Errors as for [`Repository::stage`].
     pub fn stage_entries(&self, entries: &[(RepoPath, Option<(u32, GitOid)>)]) -> Result<()> {
         let none = hex(&vec![0; self.oid_len]);
         let mut input = Vec::new();

@@ -1,3 +1,6 @@
 //! The repository against real git.
 
-use super::testing;
+mod commits;
+mod finding;
+mod reading;
+mod writing;

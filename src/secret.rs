@@ -28,22 +28,19 @@ impl fmt::Display for DatabaseUrl {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str(&self.0);
         };
-        // The user part ends at the last `@` before the path; a password may hold an `@` itself.
-        let authority_end = rest.find('/').unwrap_or(rest.len());
-        let authority = &rest[..authority_end];
-        match authority.rsplit_once('@') {
-            Some((user, host)) => {
-                let user =
-                    user.split_once(':').map_or(user.to_owned(), |(u, _)| format!("{u}:***"));
-                write!(f, "{scheme}://{user}@{host}")?;
-            }
-            None => write!(f, "{scheme}://{authority}")?,
-        }
         // Query parameters may hold keys and passwords too.
-        let tail = &rest[authority_end..];
-        match tail.split_once('?') {
-            Some((path, _)) => write!(f, "{path}?***"),
-            None => f.write_str(tail),
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, _)) => (rest, "?***"),
+            None => (rest, ""),
+        };
+        // A file has no user. Elsewhere the user part ends at the last `@`: a password may hold an
+        // `@` itself and, written carelessly, a slash.
+        match rest.rsplit_once('@').filter(|_| scheme != "sqlite") {
+            Some((user, host)) => {
+                let user = user.split_once(':').map_or(user.to_owned(), |(u, _)| format!("{u}:***"));
+                write!(f, "{scheme}://{user}@{host}{query}")
+            }
+            None => write!(f, "{scheme}://{rest}{query}"),
         }
     }
 }
@@ -62,6 +59,8 @@ mod tests {
     fn no_password_is_shown() {
         for (url, shown) in [
             ("postgres://app:pa:s@w@db/x", "postgres://app:***@db/x"),
+            ("postgres://app:pa/ss@db/x", "postgres://app:***@db/x"),
+            ("sqlite:////srv/a@b/c:d.sqlite", "sqlite:////srv/a@b/c:d.sqlite"),
             ("postgres://app@db/x?password=s", "postgres://app@db/x?***"),
             ("sqlite:///./.codex/archive.sqlite", "sqlite:///./.codex/archive.sqlite"),
         ] {

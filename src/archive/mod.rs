@@ -29,7 +29,7 @@ pub use intent::{Intent, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
 pub use reconcile::{ReconcileReport, reconcile};
-pub use recovery::{RecoveryReport, recover};
+pub use recovery::{RecoveryReport, recover, segment_of_last_archive};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_bytes};
 pub use status::{HealthReport, StatusReport, health, status};
 pub use store::{StoreOptions, StoreReport, StoredItem, StubPlace, store};

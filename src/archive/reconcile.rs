@@ -18,7 +18,8 @@ use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, GitOid, Item, Reason, RepoLabel, RepoPath, TombstoneId};
 use crate::tombstone::{self, MAX_STUB_BYTES, Tombstone};
 
-use super::journaled::{Archive, Deed, record_of};
+use super::journaled::{Archive, Deed};
+use super::recovery::segment_of_last_archive;
 use super::{Workspace, language, lookup, recovery, segments, tree};
 
 const ACTION: &str = "reconcile";
@@ -155,18 +156,13 @@ fn put_back_own(
         .filter(|(record, _)| record.event.action == Action::Archive)
         .filter_map(|(record, _)| record.event.tombstone)
         .collect();
-    let mut deeds = BTreeSet::new();
+    let mut found: BTreeMap<RepoPath, Segment> = BTreeMap::new();
     for (_, stub) in stubs.iter().filter(|(_, stub)| !explained.contains(&stub.id)) {
-        let Some(item) = archive.catalog().item(&stub.id, true)? else { continue };
-        let stored = archive.ledger().records_about(item.row_id)?;
-        let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;
-        let last = records.iter().rev().find(|record| record.event.action == Action::Archive);
-        deeds.extend(last.map(|record| record.deed));
+        if let Some(segment) = segment_of_last_archive(archive, &stub.id)? {
+            found.insert(segment.path.clone(), segment);
+        }
     }
-    let mut found = Vec::new();
-    for deed in deeds {
-        found.push(Segment::new(recovery::records_of(archive, &deed)?)?);
-    }
+    let found: Vec<Segment> = found.into_values().collect();
     put_back(workspace, repository, &found, report)
 }
 

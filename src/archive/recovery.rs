@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::fs as files;
-use crate::model::{DeedId, Digest, Item};
+use crate::model::{DeedId, Digest, Item, TombstoneId};
 
 use super::intent::{Intent, IntentStep, Source};
 use super::journaled::{Archive, Deed, Transaction, record_of};
@@ -93,6 +93,21 @@ pub(super) fn settle(
 pub(super) fn records_of(archive: &mut Archive, deed: &DeedId) -> Result<Vec<(Record, Digest)>> {
     let stored = archive.ledger().records_of(deed)?;
     stored.iter().map(|stored| Ok((record_of(stored)?, stored.digest))).collect()
+}
+
+/// The segment of the deed that archived an item last; `None` where the archive knows of none.
+pub fn segment_of_last_archive(
+    archive: &mut Archive,
+    id: &TombstoneId,
+) -> Result<Option<Segment>> {
+    let Some(item) = archive.catalog().item(id, true)? else { return Ok(None) };
+    let stored = archive.ledger().records_about(item.row_id)?;
+    let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;
+    let last = records.iter().rev().find(|record| record.event.action == Action::Archive);
+    match last {
+        Some(record) => Segment::new(records_of(archive, &record.deed)?).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Turns the steps of an intent into bytes again.

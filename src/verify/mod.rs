@@ -2,11 +2,25 @@
 //!
 //! Only reads. Segments and stubs are taken from the index or a commit, never from the work tree.
 
+mod change;
+mod citations;
+mod everything;
+mod hint;
+mod judge;
+pub mod rules;
+mod tree;
+mod witness;
+
 use serde::Serialize;
 
 use crate::archive::Workspace;
-use crate::error::Result;
-use crate::model::{Finding, Severity};
+use crate::error::{Error, Result};
+use crate::evidence::Segment;
+use crate::git::{Change, Repository};
+use crate::model::{Finding, GitOid, Severity};
+
+use judge::Question;
+use tree::Tree;
 
 /// Which tree is judged, and against what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +85,113 @@ impl VerifyReport {
 }
 
 /// Judges what `options` say.
-pub fn verify(_workspace: &Workspace, _options: &VerifyOptions) -> Result<VerifyReport> {
-    Ok(VerifyReport::new(Checked::default(), Vec::new()))
+pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<VerifyReport> {
+    let repository = workspace.repository.as_ref().ok_or_else(|| Error::NoRepository {
+        action: "verify",
+        path: workspace.cwd.clone(),
+    })?;
+    if options.citations.is_some() && !matches!(options.scope, Scope::Range { .. }) {
+        return Err(Error::Missing { what: "`--range`, which `--citations` is held against," });
+    }
+    match &options.scope {
+        Scope::All => everything::judge(workspace, repository, options),
+        Scope::Staged => staged(workspace, repository, None, options.offline),
+        Scope::Range { base, tip } => range(workspace, repository, base.as_deref(), tip, options),
+    }
+}
+
+fn range(
+    workspace: &Workspace,
+    repository: &Repository,
+    base: Option<&str>,
+    tip: &str,
+    options: &VerifyOptions,
+) -> Result<VerifyReport> {
+    let (bases, tip_oid) = range_ends(repository, base, tip)?;
+    let question = Question { workspace, repository, tree: Tree::Commit(tip_oid), bases };
+    let judgement = question.judge(question.changes()?, options.offline)?;
+    let Some(body) = &options.citations else { return Ok(judgement.report) };
+    let words = format!("{}..{tip}", base.unwrap_or_default());
+    let mut findings = judgement.report.findings;
+    findings.extend(citations::judge(body, &judgement.new_segments, &words));
+    Ok(VerifyReport::new(judgement.report.checked, findings))
+}
+
+/// The merge bases and the tip of a range.
+fn range_ends(
+    repository: &Repository,
+    base: Option<&str>,
+    tip: &str,
+) -> Result<(Vec<GitOid>, GitOid)> {
+    let tip = repository.resolve_commit(tip)?;
+    let bases = match base {
+        Some(base) => repository.merge_bases(&repository.resolve_commit(base)?, &tip)?,
+        None => Vec::new(),
+    };
+    Ok((bases, tip))
+}
+
+/// The segments that a range adds: those of its tip that no merge base has.
+pub fn added_segments(
+    workspace: &Workspace,
+    base: Option<&str>,
+    tip: &str,
+) -> Result<Vec<Segment>> {
+    let repository = workspace.repository("cite")?;
+    let (bases, tip) = range_ends(repository, base, tip)?;
+    let question = Question { workspace, repository, tree: Tree::Commit(tip), bases };
+    question.judge(question.changes()?, true).map(|judgement| judgement.new_segments)
+}
+
+/// Judges one ref of a push or of what a server receives: `tip` against what the other side has.
+pub fn outgoing(
+    workspace: &Workspace,
+    repository: &Repository,
+    tip: GitOid,
+    bases: Vec<GitOid>,
+) -> Result<VerifyReport> {
+    let question = Question { workspace, repository, tree: Tree::Commit(tip), bases };
+    question.judge(question.changes()?, false).map(|judgement| judgement.report)
+}
+
+/// Judges what is staged. While a merge is being concluded, what one of its sides has is not
+/// judged again. `since_head` is the difference to HEAD where a caller has it already.
+pub fn staged(
+    workspace: &Workspace,
+    repository: &Repository,
+    since_head: Option<Vec<Change>>,
+    offline: bool,
+) -> Result<VerifyReport> {
+    let since_head = match since_head {
+        Some(changes) => changes,
+        None => repository.staged_changes(repository.head()?.as_ref())?,
+    };
+    if since_head.is_empty() {
+        return amended(workspace, repository, offline);
+    }
+    let merged = repository.merge_heads()?;
+    let mut by_base = vec![since_head];
+    for commit in &merged {
+        by_base.push(repository.staged_changes(Some(commit))?);
+    }
+    let bases: Vec<GitOid> = repository.head()?.into_iter().chain(merged).collect();
+    let question = Question { workspace, repository, tree: Tree::Index, bases };
+    question.judge(by_base, offline).map(|judgement| judgement.report)
+}
+
+/// An amended commit has no difference to HEAD: what HEAD has other than its parents is judged.
+fn amended(
+    workspace: &Workspace,
+    repository: &Repository,
+    offline: bool,
+) -> Result<VerifyReport> {
+    let mut bases = Vec::new();
+    for n in 1.. {
+        match repository.resolve_commit(&format!("HEAD^{n}")) {
+            Ok(parent) => bases.push(parent),
+            Err(_) => break,
+        }
+    }
+    let question = Question { workspace, repository, tree: Tree::Index, bases };
+    question.judge(question.changes()?, offline).map(|judgement| judgement.report)
 }

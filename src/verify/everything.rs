@@ -1,0 +1,176 @@
+//! Judges everything in the index: every stub, every segment, each against the other.
+
+use std::collections::BTreeMap;
+
+use crate::archive::Workspace;
+use crate::error::Result;
+use crate::evidence::{Record, Segment};
+use crate::git::{AttributeSource, Repository};
+use crate::model::{Digest, Finding, GitOid, LogId, RepoLabel, RepoPath, TombstoneId};
+use crate::tombstone::{Tombstone, check_id};
+
+use super::judge::archives;
+use super::tree::{LABEL_FILE, Tree, stub_of};
+use super::witness::Witness;
+use super::{Checked, VerifyOptions, VerifyReport, hint, rules};
+
+/// Judges the whole index.
+pub fn judge(
+    workspace: &Workspace,
+    repository: &Repository,
+    options: &VerifyOptions,
+) -> Result<VerifyReport> {
+    let tree = Tree::Index;
+    let mut checked = Checked::default();
+    let mut findings = Vec::new();
+    let (segments, bad) = tree.segments(repository)?;
+    for bad in bad {
+        let path = bad.path.to_string();
+        findings.push(
+            Finding::new(&rules::SEGMENT_INVALID, path, bad.why)
+                .hint(hint::take_back(&bad.path, None)),
+        );
+    }
+    checked.segments = segments.len() as u64;
+    checked.records = segments.iter().map(|segment| segment.lines.len() as u64).sum();
+    two_writers(&segments, &mut findings);
+    let stubs = stubs(repository, &mut findings)?;
+    checked.stubs = stubs.len() as u64;
+    let label = tree.label(repository)?;
+    if label.is_none() && !stubs.is_empty() {
+        let words = "the tree has stubs, but no repo label";
+        findings.push(
+            Finding::new(&rules::LABEL_MISSING, LABEL_FILE, words)
+                .hint(format!("git restore --staged --worktree -- ':/{LABEL_FILE}'")),
+        );
+    }
+    let mut witness = Witness::nobody();
+    if !options.offline && !stubs.is_empty() {
+        let (called, finding) = Witness::call(workspace)?;
+        witness = called;
+        findings.extend(finding);
+    }
+    let mut records: BTreeMap<TombstoneId, Vec<&(Record, Digest)>> = BTreeMap::new();
+    for line in segments.iter().flat_map(|segment| &segment.lines) {
+        if let Some(id) = line.0.event.tombstone {
+            records.entry(id).or_default().push(line);
+        }
+    }
+    let mut seen: BTreeMap<GitOid, RepoPath> = BTreeMap::new();
+    for (path, oid, stub) in &stubs {
+        if let Some(label) = &label {
+            let known = records.get(&stub.id).map(Vec::as_slice).unwrap_or_default();
+            findings.extend(judge_stub(repository, path, stub, label, known)?);
+            if let Some((record, digest)) =
+                known.iter().find(|(record, _)| archives(record, stub, Some(label)))
+            {
+                let answer = witness.ask(&path.to_string(), record, digest, options.deep)?;
+                findings.extend(answer);
+            }
+        }
+        if let Some(other) = seen.insert(*oid, path.clone()) {
+            let words = format!("the same stub stands at `{other}`");
+            let finding = Finding::new(&rules::STUB_COPIED, path.to_string(), words);
+            findings.push(finding.tombstone(stub.id));
+        }
+    }
+    checked.bytes_hashed_items = witness.hashed;
+    Ok(VerifyReport::new(checked, findings))
+}
+
+/// All stubs that no attribute exempts; malformed ones become findings.
+fn stubs(
+    repository: &Repository,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<(RepoPath, GitOid, Tombstone)>> {
+    let mut candidates = Vec::new();
+    for (path, mode, oid) in Tree::Index.files(repository)? {
+        if let Some(stub) = stub_of(repository, mode, &oid)? {
+            candidates.push((path, mode, oid, stub));
+        }
+    }
+    let paths: Vec<RepoPath> = candidates.iter().map(|it| it.0.clone()).collect();
+    let exempt = match paths.is_empty() {
+        true => Vec::new(),
+        false => repository.attributes(&paths, &["codex-tombstone"], AttributeSource::WorkTree)?,
+    };
+    let mut stubs = Vec::new();
+    for ((path, mode, oid, stub), values) in candidates.into_iter().zip(exempt) {
+        if values.first().is_some_and(|value| value == "unset") {
+            continue;
+        }
+        match stub {
+            Ok(stub) => {
+                if mode != 0o100_644 {
+                    let hint = format!("git update-index --chmod=-x -- {}", hint::top(&path));
+                    let words = "a stub is never executable";
+                    let finding = Finding::new(&rules::STUB_MODE, path.to_string(), words);
+                    findings.push(finding.hint(hint).tombstone(stub.id));
+                }
+                stubs.push((path, oid, stub));
+            }
+            Err(fault) => findings.push(
+                Finding::new(&rules::STUB_MALFORMED, path.to_string(), fault.to_string())
+                    .hint(hint::take_back(&path, None)),
+            ),
+        }
+    }
+    Ok(stubs)
+}
+
+fn judge_stub(
+    repository: &Repository,
+    path: &RepoPath,
+    stub: &Tombstone,
+    label: &RepoLabel,
+    known: &[&(Record, Digest)],
+) -> Result<Option<Finding>> {
+    let about = |rule, words: String| Finding::new(rule, path.to_string(), words).tombstone(stub.id);
+    if !check_id(stub, label) {
+        let words =
+            format!("its id does not follow from label `{label}`, its path and its SHA-256");
+        return Ok(Some(about(&rules::STUB_ID, words).hint(hint::take_back(path, None))));
+    }
+    if !known.iter().any(|(record, _)| archives(record, stub, Some(label))) {
+        let words = "no segment in this tree has its ARCHIVE record".to_owned();
+        return Ok(Some(
+            about(&rules::STUB_WITHOUT_RECORD, words).hint("git codex-archive reconcile"),
+        ));
+    }
+    Ok(match repository.blob(&stub.git_blob)? {
+        None => Some(about(
+            &rules::GIT_BLOB_ABSENT,
+            format!("git does not have object {} here", stub.git_blob),
+        )),
+        Some(bytes)
+            if bytes.len() as u64 != stub.size_bytes || Digest::of(&bytes) != stub.sha256 =>
+        {
+            let words = format!("object {} has another size or SHA-256", stub.git_blob);
+            Some(about(&rules::STUB_LIES, words).hint(hint::take_back(path, None)))
+        }
+        Some(_) => None,
+    })
+}
+
+fn two_writers(segments: &[Segment], findings: &mut Vec<Finding>) {
+    let mut known: BTreeMap<(LogId, u64), (Digest, &RepoPath)> = BTreeMap::new();
+    for segment in segments {
+        for (record, digest) in &segment.lines {
+            let place = (*digest, &segment.path);
+            let Some((before, other)) = known.insert((record.log, record.seq), place) else {
+                continue;
+            };
+            let path = segment.path.to_string();
+            if before == *digest {
+                let words = format!("record {} of its log stands in `{other}` too", record.seq);
+                let hint = format!("git rm --cached -- {}", hint::top(&segment.path));
+                findings.push(Finding::new(&rules::RECORD_REPLAYED, path, words).hint(hint));
+            } else {
+                let words = format!("log {} has two records {}", record.log, record.seq);
+                let finding = Finding::new(&rules::TWO_WRITERS, path, words);
+                findings.push(finding.hint("git codex-archive evidence verify"));
+            }
+            break;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the archive itself says of a stub, where there is one to ask.
+
+use std::collections::BTreeSet;
+
+use crate::archive::{Archive, Workspace};
+use crate::error::{Error, Result};
+use crate::evidence::Record;
+use crate::model::{Digest, Finding, LogId, TombstoneId, escape_line};
+
+use super::rules;
+
+/// Somebody to ask, or the reason why there is nobody.
+pub struct Witness {
+    archive: Option<Archive>,
+    own_logs: BTreeSet<LogId>,
+    require_shared: bool,
+    /// Read once per item, however many paths show it.
+    asked: BTreeSet<TombstoneId>,
+    /// How many items were hashed.
+    pub hashed: u64,
+}
+
+impl Witness {
+    /// Asks nobody.
+    pub fn nobody() -> Self {
+        Self {
+            archive: None,
+            own_logs: BTreeSet::new(),
+            require_shared: false,
+            asked: BTreeSet::new(),
+            hashed: 0,
+        }
+    }
+
+    /// Opens the archive of `workspace`; a finding says if that cannot be.
+    ///
+    /// A newer schema, two archives in one place, and (under `hooks.require_shared`) an archive
+    /// that cannot be read are errors, not findings.
+    pub fn call(workspace: &Workspace) -> Result<(Self, Option<Finding>)> {
+        let require_shared = workspace.config.require_shared();
+        let mut archive = match Archive::open(workspace) {
+            Ok(archive) => archive,
+            Err(error @ (Error::NoArchive { .. } | Error::Untrusted { .. })) => {
+                let severity = workspace.config.on_missing_archive();
+                let words = escape_line(&error.to_string());
+                let mut finding = Finding::new(&rules::NO_ARCHIVE, ".codex", words)
+                    .hint("git codex-archive init");
+                finding.severity = severity;
+                return Ok((Self::nobody(), Some(finding)));
+            }
+            Err(error @ (Error::Backend { .. } | Error::Unreachable { .. } | Error::Io { .. }))
+                if !require_shared =>
+            {
+                let words = escape_line(&error.to_string());
+                let finding = Finding::new(&rules::ARCHIVE_UNREACHABLE, ".codex", words)
+                    .hint("git codex-archive health-check");
+                return Ok((Self::nobody(), Some(finding)));
+            }
+            Err(error) => return Err(error),
+        };
+        let logs = archive.ledger().logs()?;
+        let own_logs = logs.into_iter().filter(|log| log.home.is_some()).map(|log| log.log);
+        let own_logs = own_logs.collect();
+        let asked = BTreeSet::new();
+        Ok((Self { archive: Some(archive), own_logs, require_shared, asked, hashed: 0 }, None))
+    }
+
+    /// Compares the record behind a stub with the archive; `hash` reads the bytes too.
+    pub fn ask(
+        &mut self,
+        path: &str,
+        record: &Record,
+        digest: &Digest,
+        hash: bool,
+    ) -> Result<Option<Finding>> {
+        let Some(archive) = &mut self.archive else { return Ok(None) };
+        let Some(id) = record.event.tombstone else { return Ok(None) };
+        if !self.asked.insert(id) {
+            return Ok(None);
+        }
+        let about = |rule, words: &str| Finding::new(rule, path, words).tombstone(id);
+        let own = self.own_logs.contains(&record.log);
+        let item = archive.catalog().item(&id, true)?;
+        if own {
+            let known = archive.ledger().digest_at(&record.log, record.seq)?;
+            if known.is_none_or(|(_, known)| known != *digest) {
+                let words = "its record claims to be of this archive's log, which has not got it";
+                return Ok(Some(
+                    about(&rules::RECORD_UNKNOWN, words).hint("git codex-archive reconcile"),
+                ));
+            }
+        }
+        let Some(item) = item else {
+            if own || self.require_shared {
+                let words = "the archive has no such item";
+                return Ok(Some(
+                    about(&rules::ITEM_MISSING, words).hint("git codex-archive reconcile"),
+                ));
+            }
+            let words = "archived by another clone; its bytes are not in this archive";
+            return Ok(Some(about(&rules::BYTES_ELSEWHERE, words)));
+        };
+        if !hash {
+            return Ok(None);
+        }
+        self.hashed += 1;
+        match archive.artifact_content(item.artifact_row_id, item.size_bytes, &item.sha256) {
+            Ok(Some(_)) => Ok(None),
+            Ok(None) => Ok(Some(about(&rules::PURGED, "its content was purged"))),
+            Err(error @ Error::Damaged { .. }) => {
+                let words = escape_line(&error.to_string());
+                Ok(Some(
+                    about(&rules::BYTES_DAMAGED, &words).hint("git codex-archive fsck --repair"),
+                ))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The segment file of the deed that archived an item here last, relative to the top: to name
+    /// it when a commit forgot it.
+    pub fn segment_of(&mut self, id: &TombstoneId) -> Option<String> {
+        let archive = self.archive.as_mut()?;
+        crate::archive::segment_of_last_archive(archive, id).ok().flatten().map(|s| s.path.to_string())
+    }
+}

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Hooks: the files that git runs, and what they check.
+
+pub mod install;

@@ -201,7 +201,8 @@ impl Judge<'_> {
                 match known.insert((record.log, record.seq), *digest) {
                     None => self.added.push((record.clone(), *digest)),
                     Some(before) if before == *digest => {
-                        let words = format!("record {} of its log stood in another segment", record.seq);
+                        let words =
+                            format!("record {} of its log stood in another segment", record.seq);
                         let hint = format!("git rm --cached -- {}", hint::top(&segment.path));
                         self.find(Finding::new(&rules::RECORD_REPLAYED, &path, words).hint(hint));
                         break;
@@ -237,12 +238,7 @@ impl Judge<'_> {
         }
     }
 
-    fn new_stub(
-        &mut self,
-        change: &StubChange,
-        stub: &Tombstone,
-        changes: &Changes,
-    ) -> Result<()> {
+    fn new_stub(&mut self, change: &StubChange, stub: &Tombstone, changes: &Changes) -> Result<()> {
         self.checked.stubs += 1;
         let path = change.path.to_string();
         let Some(side) = change.new else { return Ok(()) };
@@ -261,8 +257,8 @@ impl Judge<'_> {
                 && other.new.is_none_or(|new| new.oid != side.oid)
         });
         match self.explained(stub, moved)? {
-            Explained::ByRecord(record, digest) => {
-                let answer = self.witness.ask(&path, &record, &digest, true)?;
+            Explained::ByRecord(line) => {
+                let answer = self.witness.ask(&path, &line.0, &line.1, true)?;
                 self.findings.extend(answer);
             }
             Explained::ByOldRecord => {
@@ -310,7 +306,8 @@ impl Judge<'_> {
         if check_id(stub, label) {
             return true;
         }
-        let words = format!("its id does not follow from label `{label}`, its path and its SHA-256");
+        let words =
+            format!("its id does not follow from label `{label}`, its path and its SHA-256");
         let hint = if change.had_file {
             hint::take_back(&change.path, base)
         } else {
@@ -347,11 +344,11 @@ impl Judge<'_> {
         let label = self.label.clone();
         let fits = |record: &Record| archives(record, stub, label.as_ref());
         if let Some((record, digest)) = self.added.iter().find(|(record, _)| fits(record)) {
-            return Ok(Explained::ByRecord(record.clone(), *digest));
+            return Ok(Explained::ByRecord(Box::new((record.clone(), *digest))));
         }
         let old = self.all()?.iter().flat_map(|it| &it.lines).find(|(record, _)| fits(record));
         Ok(match old {
-            Some((record, digest)) if moved => Explained::ByRecord(record.clone(), *digest),
+            Some(line) if moved => Explained::ByRecord(Box::new(line.clone())),
             Some(_) => Explained::ByOldRecord,
             None => Explained::Not,
         })
@@ -425,7 +422,7 @@ impl Judge<'_> {
 }
 
 enum Explained {
-    ByRecord(Record, Digest),
+    ByRecord(Box<(Record, Digest)>),
     ByOldRecord,
     Not,
 }

@@ -37,7 +37,8 @@ impl fmt::Display for DatabaseUrl {
         // `@` itself and, written carelessly, a slash.
         match rest.rsplit_once('@').filter(|_| scheme != "sqlite") {
             Some((user, host)) => {
-                let user = user.split_once(':').map_or(user.to_owned(), |(u, _)| format!("{u}:***"));
+                let user =
+                    user.split_once(':').map_or(user.to_owned(), |(u, _)| format!("{u}:***"));
                 write!(f, "{scheme}://{user}@{host}{query}")
             }
             None => write!(f, "{scheme}://{rest}{query}"),

@@ -96,10 +96,7 @@ pub(super) fn records_of(archive: &mut Archive, deed: &DeedId) -> Result<Vec<(Re
 }
 
 /// The segment of the deed that archived an item last; `None` where the archive knows of none.
-pub fn segment_of_last_archive(
-    archive: &mut Archive,
-    id: &TombstoneId,
-) -> Result<Option<Segment>> {
+pub fn segment_of_last_archive(archive: &mut Archive, id: &TombstoneId) -> Result<Option<Segment>> {
     let Some(item) = archive.catalog().item(id, true)? else { return Ok(None) };
     let stored = archive.ledger().records_about(item.row_id)?;
     let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;

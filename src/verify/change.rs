@@ -104,7 +104,8 @@ fn differing_from_all(by_base: Vec<Vec<Change>>) -> Vec<Changed> {
             continue;
         }
         let path = change.path.clone();
-        let entry = paths.entry(change.path).or_insert(Changed { path, old: Vec::new(), new: change.new });
+        let entry =
+            paths.entry(change.path).or_insert(Changed { path, old: Vec::new(), new: change.new });
         entry.old.push(change.old);
     }
     paths.into_values().filter(|changed| changed.old.len() == bases).collect()

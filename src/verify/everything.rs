@@ -125,7 +125,8 @@ fn judge_stub(
     label: &RepoLabel,
     known: &[&(Record, Digest)],
 ) -> Result<Option<Finding>> {
-    let about = |rule, words: String| Finding::new(rule, path.to_string(), words).tombstone(stub.id);
+    let about =
+        |rule, words: String| Finding::new(rule, path.to_string(), words).tombstone(stub.id);
     if !check_id(stub, label) {
         let words =
             format!("its id does not follow from label `{label}`, its path and its SHA-256");

@@ -11,9 +11,10 @@ pub fn shell(path: &RepoPath) -> String {
 pub fn top(path: &RepoPath) -> String {
     let mut spec = b":(top,literal)".to_vec();
     spec.extend_from_slice(path.as_bytes());
-    let simple = path.as_bytes().iter().all(|byte| {
-        byte.is_ascii_alphanumeric() || b"_-./+@%,".contains(byte)
-    });
+    let simple = path
+        .as_bytes()
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-./+@%,".contains(byte));
     if simple { format!("':/{path}'") } else { quote(&spec) }
 }
 

@@ -201,7 +201,8 @@ impl Judge<'_> {
                 match known.insert((record.log, record.seq), *digest) {
                     None => self.added.push((record.clone(), *digest)),
                     Some(before) if before == *digest => {
-                        let words = format!("record {} of its log stood in another segment", record.seq);
+                        let words =
+                            format!("record {} of its log stood in another segment", record.seq);
                         let hint = format!("git rm --cached -- {}", hint::top(&segment.path));
                         self.find(Finding::new(&rules::RECORD_REPLAYED, &path, words).hint(hint));
                         break;
@@ -237,12 +238,7 @@ impl Judge<'_> {
         }
     }
 
-    fn new_stub(
-        &mut self,
-        change: &StubChange,
-        stub: &Tombstone,
-        changes: &Changes,
-    ) -> Result<()> {
+    fn new_stub(&mut self, change: &StubChange, stub: &Tombstone, changes: &Changes) -> Result<()> {
         self.checked.stubs += 1;
         let path = change.path.to_string();
         let Some(side) = change.new else { return Ok(()) };
@@ -310,7 +306,8 @@ impl Judge<'_> {
         if check_id(stub, label) {
             return true;
         }
-        let words = format!("its id does not follow from label `{label}`, its path and its SHA-256");
+        let words =
+            format!("its id does not follow from label `{label}`, its path and its SHA-256");
         let hint = if change.had_file {
             hint::take_back(&change.path, base)
         } else {

@@ -86,10 +86,10 @@ impl VerifyReport {
 
 /// Judges what `options` say.
 pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<VerifyReport> {
-    let repository = workspace.repository.as_ref().ok_or_else(|| Error::NoRepository {
-        action: "verify",
-        path: workspace.cwd.clone(),
-    })?;
+    let repository = workspace
+        .repository
+        .as_ref()
+        .ok_or_else(|| Error::NoRepository { action: "verify", path: workspace.cwd.clone() })?;
     if options.citations.is_some() && !matches!(options.scope, Scope::Range { .. }) {
         return Err(Error::Missing { what: "`--range`, which `--citations` is held against," });
     }
@@ -180,11 +180,7 @@ pub fn staged(
 }
 
 /// An amended commit has no difference to HEAD: what HEAD has other than its parents is judged.
-fn amended(
-    workspace: &Workspace,
-    repository: &Repository,
-    offline: bool,
-) -> Result<VerifyReport> {
+fn amended(workspace: &Workspace, repository: &Repository, offline: bool) -> Result<VerifyReport> {
     let mut bases = Vec::new();
     for n in 1.. {
         match repository.resolve_commit(&format!("HEAD^{n}")) {

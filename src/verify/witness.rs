@@ -121,6 +121,9 @@ impl Witness {
     /// it when a commit forgot it.
     pub fn segment_of(&mut self, id: &TombstoneId) -> Option<String> {
         let archive = self.archive.as_mut()?;
-        crate::archive::segment_of_last_archive(archive, id).ok().flatten().map(|s| s.path.to_string())
+        crate::archive::segment_of_last_archive(archive, id)
+            .ok()
+            .flatten()
+            .map(|s| s.path.to_string())
     }
 }

@@ -185,7 +185,7 @@ pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> 
             };
             let head = heads.entry(stored.log).or_default();
             let line = [(record, stored.digest)];
-            match verify(line.iter(), head.clone()) {
+            match verify(line.iter(), *head) {
                 Ok(next) => *head = next,
                 Err(fault) => {
                     let fault = escape_line(&fault.to_string());

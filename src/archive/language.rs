@@ -37,14 +37,14 @@ const ASSETS: &[&str] = &[
 /// The kind of the file at `path` and, for code, its language.
 pub fn guess(path: &RepoPath) -> (ItemKind, Option<&'static str>) {
     let extension = path.extension().map(<[u8]>::to_ascii_lowercase).unwrap_or_default();
-    let is = |known: &&str| known.as_bytes() == extension;
-    if DOCUMENTS.iter().any(|known| is(&known)) {
+    let is = |known: &str| known.as_bytes() == extension;
+    if DOCUMENTS.iter().any(|known| is(known)) {
         return (ItemKind::Doc, None);
     }
-    if ASSETS.iter().any(|known| is(&known)) {
+    if ASSETS.iter().any(|known| is(known)) {
         return (ItemKind::Asset, None);
     }
-    let language = CODE.iter().find(|(_, known)| known.iter().any(|it| is(&it)));
+    let language = CODE.iter().find(|(_, known)| known.iter().any(|it| is(it)));
     (ItemKind::Code, language.map(|(name, _)| *name))
 }
 

@@ -11,6 +11,8 @@ mod intent;
 mod journaled;
 mod language;
 mod lookup;
+mod loose;
+mod ready;
 mod reconcile;
 mod recovery;
 mod restore;

@@ -77,7 +77,7 @@ pub(super) fn settle(
         report.aborted.push(intent.deed.to_string());
         return intent.remove(workspace);
     }
-    abort(archive, &repo, &intent.deed, lost.into_iter())?;
+    abort(archive, &repo, &intent.deed, lost)?;
     let steps = plan(workspace, archive, steps)?;
     let repository = workspace.repository.as_ref();
     let segment = match repository {

@@ -5,18 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
-use crate::backend::{Catalog, NewBatch, NewItem};
-use crate::blob::{Encoded, Encoder};
-use crate::clock::Timestamp;
+use crate::backend::{NewBatch, NewItem};
 use crate::error::{Error, Refusal, Result};
-use crate::evidence::{Action, Event, Segment};
+use crate::evidence::{Action, Segment};
 use crate::fs::Executable;
-use crate::git::{Repository, sha1_blob};
+use crate::git::Repository;
 use crate::model::{
     Actor, DeedId, Digest, FileMode, Item, ItemKind, Reason, RepoLabel, RepoPath, TombstoneId,
     escape_line,
@@ -24,15 +20,14 @@ use crate::model::{
 use crate::progress::Progress;
 use crate::tombstone::{Tombstone, Wrapping};
 
-use super::intake;
 use super::intent::{Intent, IntentStep, Source};
-use super::journaled::{Archive, Deed, Transaction, content_of};
-use super::language;
+use super::journaled::{Archive, Deed, Transaction};
 use super::lookup::{plain_stub, sidecar_path, stub_for};
+use super::loose::store_from_disk;
+use super::ready::{Ready, read_back, take_in};
 use super::recovery::{self, RecoveryReport};
-use super::selection::{Candidate, Selection, Skipped, repo_path, select};
-use super::tree;
-use super::{Workspace, init};
+use super::selection::{Selection, Skipped, select};
+use super::{Workspace, init, intake, language, tree};
 
 const ACTION: &str = "archive";
 
@@ -118,18 +113,6 @@ pub struct StoreReport {
     pub initialised: Vec<String>,
     /// What an earlier, interrupted command left and was settled first.
     pub recovered: RecoveryReport,
-}
-
-/// A file on its way into the archive.
-struct Ready {
-    candidate: Candidate,
-    artifact_id: i64,
-    sha256: Digest,
-    size_bytes: u64,
-    stored_bytes: u64,
-    deduplicated: bool,
-    on_disk: Digest,
-    tombstone: TombstoneId,
 }
 
 /// Archives what `options` say.
@@ -264,97 +247,18 @@ fn preview(
     Ok(items)
 }
 
-/// Reads, compresses and writes the artifacts in one transaction of their own.
-fn take_in(
-    workspace: &Workspace,
-    repository: &Repository,
-    options: &StoreOptions,
-    archive: &mut Archive,
-    selection: &Selection,
-    progress: &dyn Progress,
-) -> Result<Vec<Ready>> {
-    let candidates = &selection.candidates;
-    let mut ready: Vec<Option<Ready>> = candidates.iter().map(|_| None).collect();
-    archive.add_artifacts(|catalog, now| {
-        let mut suspects = Vec::new();
-        let mut done = 0;
-        intake::read_all(&workspace.top, repository, candidates, |at, intake| {
-            let candidate = &candidates[at];
-            if intake.differs {
-                suspects.push(candidate);
-            }
-            ready[at] =
-                Some(add(catalog, options, candidate, intake.encoded, intake.on_disk, now)?);
-            done += 1;
-            progress.step(done, candidates.len());
-            Ok(())
-        })?;
-        intake::check_clean(repository, &suspects)
-    })?;
-    Ok(ready.into_iter().flatten().collect())
-}
-
-/// Writes an artifact unless the archive has it whole.
-fn add(
-    catalog: &mut Catalog<'_>,
-    options: &StoreOptions,
-    candidate: &Candidate,
-    encoded: Encoded,
-    on_disk: Digest,
-    now: Timestamp,
-) -> Result<Ready> {
-    let Encoded { sha256, size_bytes, frame, frame_sha256 } = encoded;
-    let known = catalog.artifact(&sha256)?;
-    let artifact_id = match known {
-        None => {
-            catalog.add_artifact(&sha256, size_bytes, &frame, &frame_sha256, &now.to_string())?
-        }
-        Some(row) => {
-            match content_of(catalog, row, size_bytes, &sha256) {
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    let path = candidate.path.to_string();
-                    return Err(Error::refused(ACTION, path, Refusal::Purged));
-                }
-                // The true bytes are at hand: they take the place of the damaged ones.
-                Err(Error::Damaged { .. }) => catalog.replace_run(row, &frame, &frame_sha256)?,
-                Err(error) => return Err(error),
-            }
-            row
-        }
-    };
-    Ok(Ready {
-        candidate: candidate.clone(),
-        artifact_id,
-        sha256,
-        size_bytes,
-        stored_bytes: frame.len() as u64,
-        deduplicated: known.is_some(),
-        on_disk,
-        tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
-    })
-}
-
-/// Reads every artifact back out of the archive and hashes it: nothing in the tree is touched
-/// before that.
-fn read_back(archive: &mut Archive, ready: &[Ready]) -> Result<()> {
-    for file in ready {
-        if archive.artifact_content(file.artifact_id, file.size_bytes, &file.sha256)?.is_none() {
-            let path = file.candidate.path.to_string();
-            return Err(Error::damaged("artifact", path, "it is not in the archive"));
-        }
-    }
-    Ok(())
-}
-
-struct Finished {
-    items: Vec<StoredItem>,
-    segment: Option<String>,
-    id: String,
+/// A deed that is done.
+pub(super) struct Finished {
+    /// Its items.
+    pub items: Vec<StoredItem>,
+    /// Its segment, if one was staged.
+    pub segment: Option<String>,
+    /// Its id.
+    pub id: String,
 }
 
 /// Intent, record, tree: in this order.
-fn finish(
+pub(super) fn finish(
     workspace: &Workspace,
     options: &StoreOptions,
     archive: &mut Archive,
@@ -370,13 +274,8 @@ fn finish(
     let label = options.label.as_str();
     let journaled = archive
         .journaled(label, deed, |transaction| record(transaction, options, ready, deed, commit));
-    let (items, records) = match journaled {
-        Ok(done) => done,
-        Err(error) => {
-            // The record may or may not have become durable: the next command finds out.
-            return Err(error);
-        }
-    };
+    // On failure the record may or may not have become durable: the next command finds out.
+    let (items, records) = journaled?;
     let mut segment = None;
     if has_tree {
         let made = Segment::new(records.clone())?;
@@ -506,126 +405,4 @@ fn record(
     }
     let items = transaction.catalog().items_of(&deed)?;
     Ok((items, deeds))
-}
-
-impl Ready {
-    fn mode(&self) -> FileMode {
-        if self.candidate.executable { FileMode::Executable } else { FileMode::Regular }
-    }
-
-    fn event(&self, options: &StoreOptions, commit: &str) -> Event {
-        let mut event = Event::new(Action::Archive, options.actor.as_str());
-        event.repo = Some(options.label.to_string());
-        event.path = Some(self.candidate.path.clone());
-        event.commit = Some(commit.to_owned());
-        event.sha256 = Some(self.sha256);
-        event.size = Some(self.size_bytes);
-        event.stored_size = Some(self.stored_bytes);
-        event.git_blob = Some(self.candidate.oid);
-        event.mode = Some(self.mode());
-        event.reason = Some(options.reason.to_string());
-        event.tombstone = Some(self.tombstone);
-        event.detail = detail(options);
-        event
-    }
-
-    fn report(&self, label: &str, digest: Digest) -> StoredItem {
-        StoredItem {
-            tombstone: self.tombstone.to_string(),
-            sha256: self.sha256.to_string(),
-            size_bytes: self.size_bytes,
-            compressed_size: self.stored_bytes,
-            repo: label.to_owned(),
-            path: self.candidate.path.to_string(),
-            evidence: digest.to_string(),
-            deduplicated: self.deduplicated,
-        }
-    }
-}
-
-fn detail(options: &StoreOptions) -> Option<Map<String, Value>> {
-    let mut detail = Map::new();
-    if !options.tags.is_empty() {
-        detail.insert("tags".to_owned(), json!(options.tags));
-    }
-    if !options.metadata.is_empty() {
-        detail.insert("metadata".to_owned(), json!(options.metadata));
-    }
-    (!detail.is_empty()).then_some(detail)
-}
-
-/// Outside a repository the bytes are the file's, and the commit is what the caller says.
-fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<StoreReport> {
-    let commit = match options.commit.as_deref() {
-        None | Some("HEAD") => {
-            return Err(Error::NoRepository { action: ACTION, path: workspace.cwd.clone() });
-        }
-        Some(commit) if commit.len() <= 128 && commit.bytes().all(|b| b.is_ascii_graphic()) => {
-            commit
-        }
-        Some(commit) => {
-            let why = "it must be 1 to 128 visible ASCII characters";
-            return Err(Error::invalid("commit", escape_line(commit), why));
-        }
-    };
-    let mut selection = BTreeMap::new();
-    let mut report = StoreReport::default();
-    for given in &options.paths {
-        let (path, bytes) = read_from_disk(workspace, given)?;
-        if crate::tombstone::parse(&bytes).is_ok() {
-            report.already.push(path.to_string());
-        } else {
-            selection.insert(path, bytes);
-        }
-    }
-    if selection.is_empty() || options.dry_run {
-        return Ok(report);
-    }
-    let mut archive = Archive::create(workspace)?;
-    let ready = archive.add_artifacts(|catalog, now| {
-        let mut encoder = Encoder::new()?;
-        let files = selection.iter().map(|(path, bytes)| {
-            let candidate = Candidate {
-                path: path.clone(),
-                oid: sha1_blob(bytes),
-                executable: is_executable(workspace, path)?,
-            };
-            let encoded = encoder.encode(bytes)?;
-            let on_disk = encoded.sha256;
-            add(catalog, options, &candidate, encoded, on_disk, now)
-        });
-        files.collect::<Result<Vec<_>>>()
-    })?;
-    read_back(&mut archive, &ready)?;
-    let deed = finish(workspace, options, &mut archive, &ready, commit)?;
-    Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
-}
-
-fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, Vec<u8>)> {
-    let shown = escape_line(&given.to_string_lossy());
-    let refused = |what| Error::refused(ACTION, shown.clone(), Refusal::NotRegular { what });
-    let path = repo_path(ACTION, &workspace.top, &workspace.cwd, given)?
-        .ok_or_else(|| refused("a folder"))?;
-    crate::fs::check_contained(ACTION, &workspace.top, path.as_path())?;
-    let file = workspace.top.join(path.as_path());
-    let meta = fs::symlink_metadata(&file).map_err(|_| Error::NotFound {
-        action: ACTION,
-        object: shown.clone(),
-        why: "there is no such file".to_owned(),
-    })?;
-    if meta.is_symlink() {
-        return Err(refused("a symbolic link"));
-    }
-    if !meta.is_file() {
-        return Err(refused("a folder or special file"));
-    }
-    let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
-    Ok((path, bytes))
-}
-
-fn is_executable(workspace: &Workspace, path: &RepoPath) -> Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    let file = workspace.top.join(path.as_path());
-    let meta = fs::metadata(&file).map_err(Error::io("look at", &file))?;
-    Ok(meta.permissions().mode() & 0o100 != 0)
 }

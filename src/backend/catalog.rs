@@ -1,4 +1,4 @@
-//! Items and artifacts in the tables: what was archived, and its bytes.
+//! Items in the tables: what was archived, when, why and by whom.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,6 @@ use crate::model::{
 };
 
 use super::{Driver, Row, Value};
-
-/// Stored bytes beyond this go into further pieces, so that no value is too large for a server.
-const PIECE_BYTES: usize = 4 << 20;
 
 /// What all items of one deed share.
 #[derive(Debug, Clone)]
@@ -90,7 +87,7 @@ FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = 
 
 /// The tables of items and artifacts.
 pub struct Catalog<'a> {
-    driver: &'a mut dyn Driver,
+    pub(super) driver: &'a mut dyn Driver,
 }
 
 impl<'a> Catalog<'a> {
@@ -103,119 +100,6 @@ impl<'a> Catalog<'a> {
     pub fn meta(&mut self, key: &str) -> Result<Option<String>> {
         let rows = self.driver.query("SELECT v FROM meta WHERE k = ?", &[key.into()])?;
         rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()
-    }
-
-    /// The row of the artifact with this content, if the archive has it.
-    pub fn artifact(&mut self, sha256: &Digest) -> Result<Option<i64>> {
-        let sql = "SELECT id FROM artifact_row WHERE sha256 = ?";
-        let rows = self.driver.query(sql, &[sha256.as_bytes().as_slice().into()])?;
-        rows.first().map(|row| row.int(0)).transpose()
-    }
-
-    /// Writes an artifact with a run of its own; returns its row.
-    pub fn add_artifact(
-        &mut self,
-        sha256: &Digest,
-        size_bytes: u64,
-        frame: &[u8],
-        frame_sha256: &Digest,
-        at: &str,
-    ) -> Result<i64> {
-        let run = reserve(self.driver, "run", 1)?;
-        self.add_run(run, frame, frame_sha256)?;
-        let id = reserve(self.driver, "artifact_row", 1)?;
-        self.driver.execute(
-            "INSERT INTO artifact_row
-               (id, sha256, size_bytes, run_id, run_offset, run_length, created_at)
-             VALUES (?, ?, ?, ?, 0, ?, ?)",
-            &[
-                id.into(),
-                sha256.as_bytes().as_slice().into(),
-                size_bytes.into(),
-                run.into(),
-                (frame.len() as u64).into(),
-                at.into(),
-            ],
-        )?;
-        Ok(id)
-    }
-
-    fn add_run(&mut self, run: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
-        let (first, rest) = frame.split_at(frame.len().min(PIECE_BYTES));
-        let pieces = rest.chunks(PIECE_BYTES);
-        self.driver.execute(
-            "INSERT INTO run (id, members, stored_sha256, bytes, pieces) VALUES (?, 1, ?, ?, ?)",
-            &[
-                run.into(),
-                frame_sha256.as_bytes().as_slice().into(),
-                first.into(),
-                (pieces.len() as u64 + 1).into(),
-            ],
-        )?;
-        for (n, piece) in pieces.enumerate() {
-            self.driver.execute(
-                "INSERT INTO run_piece (run_id, n, bytes) VALUES (?, ?, ?)",
-                &[run.into(), (n as u64 + 1).into(), piece.into()],
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Puts `frame` in the place of an artifact's damaged bytes.
-    pub fn replace_run(
-        &mut self,
-        artifact: i64,
-        frame: &[u8],
-        frame_sha256: &Digest,
-    ) -> Result<()> {
-        let run = reserve(self.driver, "run", 1)?;
-        let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
-        let rows = self.driver.query(sql, &[artifact.into()])?;
-        let old = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();
-        self.add_run(run, frame, frame_sha256)?;
-        self.driver.execute(
-            "UPDATE artifact_row SET run_id = ?, run_offset = 0, run_length = ? WHERE id = ?",
-            &[run.into(), (frame.len() as u64).into(), artifact.into()],
-        )?;
-        if let Some(old) = old {
-            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[old.into()])?;
-            self.driver.execute("DELETE FROM run WHERE id = ?", &[old.into()])?;
-        }
-        Ok(())
-    }
-
-    /// The stored bytes of an artifact, and the digest they should have; `None` when purged.
-    pub fn frame(&mut self, artifact: i64) -> Result<Option<(Vec<u8>, Digest)>> {
-        let rows = self.driver.query(
-            "SELECT r.id, r.bytes, r.pieces, r.stored_sha256, a.purged_at
-             FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id WHERE a.id = ?",
-            &[artifact.into()],
-        )?;
-        let damaged = |why: &str| Error::damaged("artifact", format!("row {artifact}"), why);
-        let row = rows.first().ok_or_else(|| damaged("its row is gone"))?;
-        if !row.is_null(4) {
-            return Ok(None);
-        }
-        let run = row.int_or_null(0)?.ok_or_else(|| damaged("its run is gone"))?;
-        let mut frame = row.bytes(1)?.to_vec();
-        let digest = digest_of(row, 3)?;
-        for n in 1..row.int(2)? {
-            let sql = "SELECT bytes FROM run_piece WHERE run_id = ? AND n = ?";
-            let pieces = self.driver.query(sql, &[run.into(), n.into()])?;
-            let piece = pieces.first().ok_or_else(|| damaged("a piece of it is gone"))?;
-            frame.extend_from_slice(piece.bytes(0)?);
-        }
-        Ok(Some((frame, digest)))
-    }
-
-    /// All artifacts after the row `after`: row, digest, size, whether purged; at most `limit`.
-    pub fn artifacts(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, Digest, u64, bool)>> {
-        let sql = "SELECT id, sha256, size_bytes, purged_at FROM artifact_row
-                   WHERE id > ? ORDER BY id LIMIT ?";
-        let rows = self.driver.query(sql, &[after.into(), limit.into()])?;
-        rows.iter()
-            .map(|row| Ok((row.int(0)?, digest_of(row, 1)?, row.unsigned(2)?, !row.is_null(3))))
-            .collect()
     }
 
     /// Writes what the items of a deed share; returns its row.
@@ -491,7 +375,7 @@ fn mode_number(mode: FileMode) -> i64 {
     }
 }
 
-fn digest_of(row: &Row, column: usize) -> Result<Digest> {
+pub(super) fn digest_of(row: &Row, column: usize) -> Result<Digest> {
     Digest::from_slice(row.bytes(column)?)
         .ok_or_else(|| Error::damaged("row", format!("column {column}"), "it is not a digest"))
 }

@@ -1,5 +1,6 @@
 //! Where an archive's tables live, whatever the server: one SQL text, a driver for each backend.
 
+mod artifacts;
 mod catalog;
 mod dialect;
 mod driver;

@@ -1,3 +1,6 @@
 //! Hooks: the files that git runs, and what they check.
 
+mod checks;
 pub mod install;
+
+pub use checks::run;

@@ -257,8 +257,8 @@ impl Judge<'_> {
                 && other.new.is_none_or(|new| new.oid != side.oid)
         });
         match self.explained(stub, moved)? {
-            Explained::ByRecord(record, digest) => {
-                let answer = self.witness.ask(&path, &record, &digest, true)?;
+            Explained::ByRecord(line) => {
+                let answer = self.witness.ask(&path, &line.0, &line.1, true)?;
                 self.findings.extend(answer);
             }
             Explained::ByOldRecord => {
@@ -344,11 +344,11 @@ impl Judge<'_> {
         let label = self.label.clone();
         let fits = |record: &Record| archives(record, stub, label.as_ref());
         if let Some((record, digest)) = self.added.iter().find(|(record, _)| fits(record)) {
-            return Ok(Explained::ByRecord(record.clone(), *digest));
+            return Ok(Explained::ByRecord(Box::new((record.clone(), *digest))));
         }
         let old = self.all()?.iter().flat_map(|it| &it.lines).find(|(record, _)| fits(record));
         Ok(match old {
-            Some((record, digest)) if moved => Explained::ByRecord(record.clone(), *digest),
+            Some(line) if moved => Explained::ByRecord(Box::new(line.clone())),
             Some(_) => Explained::ByOldRecord,
             None => Explained::Not,
         })
@@ -422,7 +422,7 @@ impl Judge<'_> {
 }
 
 enum Explained {
-    ByRecord(Record, Digest),
+    ByRecord(Box<(Record, Digest)>),
     ByOldRecord,
     Not,
 }

@@ -1,0 +1,93 @@
+//! `store` outside a repository: the bytes are the file's, and the commit is what the caller says.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::blob::Encoder;
+use crate::error::{Error, Refusal, Result};
+use crate::git::sha1_blob;
+use crate::model::{RepoPath, escape_line};
+
+use super::ready::{add, read_back};
+use super::selection::{Candidate, repo_path};
+use super::store::{StoreOptions, StoreReport, finish};
+use super::{Archive, Workspace};
+
+const ACTION: &str = "archive";
+
+/// Archives files of a plain folder.
+pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<StoreReport> {
+    let commit = match options.commit.as_deref() {
+        None | Some("HEAD") => {
+            return Err(Error::NoRepository { action: ACTION, path: workspace.cwd.clone() });
+        }
+        Some(commit) if commit.len() <= 128 && commit.bytes().all(|b| b.is_ascii_graphic()) => {
+            commit
+        }
+        Some(commit) => {
+            let why = "it must be 1 to 128 visible ASCII characters";
+            return Err(Error::invalid("commit", escape_line(commit), why));
+        }
+    };
+    let mut selection = BTreeMap::new();
+    let mut report = StoreReport::default();
+    for given in &options.paths {
+        let (path, bytes) = read_from_disk(workspace, given)?;
+        if crate::tombstone::parse(&bytes).is_ok() {
+            report.already.push(path.to_string());
+        } else {
+            selection.insert(path, bytes);
+        }
+    }
+    if selection.is_empty() || options.dry_run {
+        return Ok(report);
+    }
+    let mut archive = Archive::create(workspace)?;
+    let ready = archive.add_artifacts(|catalog, now| {
+        let mut encoder = Encoder::new()?;
+        let files = selection.iter().map(|(path, bytes)| {
+            let candidate = Candidate {
+                path: path.clone(),
+                oid: sha1_blob(bytes),
+                executable: is_executable(workspace, path)?,
+            };
+            let encoded = encoder.encode(bytes)?;
+            let on_disk = encoded.sha256;
+            add(catalog, options, &candidate, encoded, on_disk, now)
+        });
+        files.collect::<Result<Vec<_>>>()
+    })?;
+    read_back(&mut archive, &ready)?;
+    let deed = finish(workspace, options, &mut archive, &ready, commit)?;
+    Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
+}
+
+fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, Vec<u8>)> {
+    let shown = escape_line(&given.to_string_lossy());
+    let refused = |what| Error::refused(ACTION, shown.clone(), Refusal::NotRegular { what });
+    let path = repo_path(ACTION, &workspace.top, &workspace.cwd, given)?
+        .ok_or_else(|| refused("a folder"))?;
+    crate::fs::check_contained(ACTION, &workspace.top, path.as_path())?;
+    let file = workspace.top.join(path.as_path());
+    let meta = fs::symlink_metadata(&file).map_err(|_| Error::NotFound {
+        action: ACTION,
+        object: shown.clone(),
+        why: "there is no such file".to_owned(),
+    })?;
+    if meta.is_symlink() {
+        return Err(refused("a symbolic link"));
+    }
+    if !meta.is_file() {
+        return Err(refused("a folder or special file"));
+    }
+    let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+    Ok((path, bytes))
+}
+
+fn is_executable(workspace: &Workspace, path: &RepoPath) -> Result<bool> {
+    let file = workspace.top.join(path.as_path());
+    let meta = fs::metadata(&file).map_err(Error::io("look at", &file))?;
+    Ok(meta.permissions().mode() & 0o100 != 0)
+}

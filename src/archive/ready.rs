@@ -1,0 +1,173 @@
+//! Files whose bytes are in the archive already, and which nothing speaks of yet.
+//!
+//! Promises: every artifact was read back out of the archive and hashed.
+
+use serde_json::{Map, Value, json};
+
+use crate::backend::Catalog;
+use crate::blob::Encoded;
+use crate::clock::Timestamp;
+use crate::error::{Error, Refusal, Result};
+use crate::evidence::{Action, Event};
+use crate::git::Repository;
+use crate::model::{Digest, FileMode, TombstoneId};
+use crate::progress::Progress;
+
+use super::journaled::{Archive, content_of};
+use super::selection::{Candidate, Selection};
+use super::store::{StoreOptions, StoredItem};
+use super::{Workspace, intake};
+
+const ACTION: &str = "archive";
+
+/// A file on its way into the archive.
+pub struct Ready {
+    /// The file.
+    pub candidate: Candidate,
+    /// The artifact's row.
+    pub artifact_id: i64,
+    /// SHA-256 of the content.
+    pub sha256: Digest,
+    /// Bytes of the content.
+    pub size_bytes: u64,
+    /// Bytes as stored.
+    pub stored_bytes: u64,
+    /// Whether the archive had the content before.
+    pub deduplicated: bool,
+    /// SHA-256 of what stands in the work tree.
+    pub on_disk: Digest,
+    /// The item's id.
+    pub tombstone: TombstoneId,
+}
+
+/// Reads, compresses and writes the artifacts in one transaction of their own.
+pub fn take_in(
+    workspace: &Workspace,
+    repository: &Repository,
+    options: &StoreOptions,
+    archive: &mut Archive,
+    selection: &Selection,
+    progress: &dyn Progress,
+) -> Result<Vec<Ready>> {
+    let candidates = &selection.candidates;
+    let mut ready: Vec<Option<Ready>> = candidates.iter().map(|_| None).collect();
+    archive.add_artifacts(|catalog, now| {
+        let mut suspects = Vec::new();
+        let mut done = 0;
+        intake::read_all(&workspace.top, repository, candidates, |at, intake| {
+            let candidate = &candidates[at];
+            if intake.differs {
+                suspects.push(candidate);
+            }
+            ready[at] =
+                Some(add(catalog, options, candidate, intake.encoded, intake.on_disk, now)?);
+            done += 1;
+            progress.step(done, candidates.len());
+            Ok(())
+        })?;
+        intake::check_clean(repository, &suspects)
+    })?;
+    Ok(ready.into_iter().flatten().collect())
+}
+
+/// Writes an artifact unless the archive has it whole.
+pub fn add(
+    catalog: &mut Catalog<'_>,
+    options: &StoreOptions,
+    candidate: &Candidate,
+    encoded: Encoded,
+    on_disk: Digest,
+    now: Timestamp,
+) -> Result<Ready> {
+    let Encoded { sha256, size_bytes, frame, frame_sha256 } = encoded;
+    let known = catalog.artifact(&sha256)?;
+    let artifact_id = match known {
+        None => {
+            catalog.add_artifact(&sha256, size_bytes, &frame, &frame_sha256, &now.to_string())?
+        }
+        Some(row) => {
+            match content_of(catalog, row, size_bytes, &sha256) {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let path = candidate.path.to_string();
+                    return Err(Error::refused(ACTION, path, Refusal::Purged));
+                }
+                // The true bytes are at hand: they take the place of the damaged ones.
+                Err(Error::Damaged { .. }) => catalog.replace_run(row, &frame, &frame_sha256)?,
+                Err(error) => return Err(error),
+            }
+            row
+        }
+    };
+    Ok(Ready {
+        candidate: candidate.clone(),
+        artifact_id,
+        sha256,
+        size_bytes,
+        stored_bytes: frame.len() as u64,
+        deduplicated: known.is_some(),
+        on_disk,
+        tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
+    })
+}
+
+/// Reads every artifact back out of the archive and hashes it: nothing in the tree is touched
+/// before that.
+pub fn read_back(archive: &mut Archive, ready: &[Ready]) -> Result<()> {
+    for file in ready {
+        if archive.artifact_content(file.artifact_id, file.size_bytes, &file.sha256)?.is_none() {
+            let path = file.candidate.path.to_string();
+            return Err(Error::damaged("artifact", path, "it is not in the archive"));
+        }
+    }
+    Ok(())
+}
+
+impl Ready {
+    /// Its mode.
+    pub fn mode(&self) -> FileMode {
+        if self.candidate.executable { FileMode::Executable } else { FileMode::Regular }
+    }
+
+    /// Its ARCHIVE event.
+    pub fn event(&self, options: &StoreOptions, commit: &str) -> Event {
+        let mut event = Event::new(Action::Archive, options.actor.as_str());
+        event.repo = Some(options.label.to_string());
+        event.path = Some(self.candidate.path.clone());
+        event.commit = Some(commit.to_owned());
+        event.sha256 = Some(self.sha256);
+        event.size = Some(self.size_bytes);
+        event.stored_size = Some(self.stored_bytes);
+        event.git_blob = Some(self.candidate.oid);
+        event.mode = Some(self.mode());
+        event.reason = Some(options.reason.to_string());
+        event.tombstone = Some(self.tombstone);
+        event.detail = detail(options);
+        event
+    }
+
+    /// What is told of it, with its record's digest.
+    pub fn report(&self, label: &str, digest: Digest) -> StoredItem {
+        StoredItem {
+            tombstone: self.tombstone.to_string(),
+            sha256: self.sha256.to_string(),
+            size_bytes: self.size_bytes,
+            compressed_size: self.stored_bytes,
+            repo: label.to_owned(),
+            path: self.candidate.path.to_string(),
+            evidence: digest.to_string(),
+            deduplicated: self.deduplicated,
+        }
+    }
+}
+
+fn detail(options: &StoreOptions) -> Option<Map<String, Value>> {
+    let mut detail = Map::new();
+    if !options.tags.is_empty() {
+        detail.insert("tags".to_owned(), json!(options.tags));
+    }
+    if !options.metadata.is_empty() {
+        detail.insert("metadata".to_owned(), json!(options.metadata));
+    }
+    (!detail.is_empty()).then_some(detail)
+}

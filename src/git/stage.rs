@@ -80,6 +80,25 @@ impl Repository {
         self.check_staged(paths)
     }
 
+    /// Stages paths as [`Repository::stage`] does, where the caller knows which entry each must
+    /// get (`None`: no entry); returns the paths that git's own reading of the work tree gave
+    /// another one.
+    pub fn stage_as(&self, wanted: &[(RepoPath, Option<(u32, GitOid)>)]) -> Result<Vec<RepoPath>> {
+        self.top(STAGE)?;
+        let mut input = Vec::new();
+        for (path, _) in wanted {
+            input.extend_from_slice(path.as_bytes());
+            input.push(0);
+        }
+        self.update_index(&["--add", "--remove", "--stdin"], &input)?;
+        let paths: Vec<RepoPath> = wanted.iter().map(|(path, _)| path.clone()).collect();
+        let index = self.index_by_path(&paths)?;
+        let differs = |(path, entry): &&(RepoPath, Option<(u32, GitOid)>)| {
+            index.get(path).map(|found| (found.mode, found.oid)) != *entry
+        };
+        Ok(wanted.iter().filter(differs).map(|(path, _)| path.clone()).collect())
+    }
+
     /// Makes index entries out of modes and objects, no file and no filter involved; `None`
     /// removes the entry. Errors as for [`Repository::stage`].
     pub fn stage_entries(&self, entries: &[(RepoPath, Option<(u32, GitOid)>)]) -> Result<()> {

@@ -22,6 +22,9 @@ const STAGE: &str = "stage";
 const HASH: &str = "hash files";
 
 /// How often, and how long, another process's short hold on the index is waited for.
+/// From so many paths on, one pack is cheaper than an object file for each.
+const MANY_PATHS: usize = 32;
+
 const LOCK_WAITS_MS: &[u64] = &[10, 20, 40, 80, 160, 320];
 
 const LINK: u32 = 0o120_000;
@@ -90,7 +93,12 @@ impl Repository {
             input.extend_from_slice(path.as_bytes());
             input.push(0);
         }
-        self.update_index(&["--add", "--remove", "--stdin"], &input)?;
+        let options = ["--add", "--remove", "--stdin"];
+        if wanted.len() < MANY_PATHS {
+            self.update_index(&options, &input)?;
+        } else {
+            self.update_index_into_pack(&options, &input)?;
+        }
         let paths: Vec<RepoPath> = wanted.iter().map(|(path, _)| path.clone()).collect();
         let index = self.index_by_path(&paths)?;
         let differs = |(path, entry): &&(RepoPath, Option<(u32, GitOid)>)| {
@@ -128,12 +136,22 @@ impl Repository {
     }
 
     fn update_index(&self, options: &[&str], input: &[u8]) -> Result<()> {
+        self.update_index_with(&[], options, input)
+    }
+
+    /// Lets git write all new objects into one pack instead of a file each: files above the
+    /// threshold that need no conversion go there.
+    fn update_index_into_pack(&self, options: &[&str], input: &[u8]) -> Result<()> {
+        self.update_index_with(&["-c", "core.bigFileThreshold=1"], options, input)
+    }
+
+    fn update_index_with(&self, before: &[&str], options: &[&str], input: &[u8]) -> Result<()> {
         if input.is_empty() {
             return Ok(());
         }
         let mut waits_ms = LOCK_WAITS_MS.iter();
         loop {
-            let mut command = self.writing(["update-index", "-z"]);
+            let mut command = self.writing(before.iter().chain(&["update-index", "-z"]));
             command.args(options);
             let output = plumbing::run(STAGE, command, input)?;
             if output.status.success() {

@@ -5,15 +5,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the documents has failed")]
 
+#[path = "docs/answers.rs"]
+mod answers;
 #[path = "docs/session.rs"]
 mod session;
+#[path = "docs/world.rs"]
+mod world;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use codex_archive::archive::proof;
 use codex_archive::config;
-use codex_archive::model::Severity;
+use codex_archive::model::{Rule, Severity};
 use codex_archive::tombstone::{TABLE, Wrapping};
 use codex_archive::verify::rules;
 
@@ -40,21 +45,29 @@ fn read(document: &Path) -> String {
     fs::read_to_string(top().join(document)).unwrap()
 }
 
-const BEGIN: &str = "<!-- generated: UPDATE=1 cargo test --test docs -->\n";
-const END: &str = "<!-- end of what is generated -->\n";
-
-/// Compares what stands between the marks of `name` with `expected`, or puts it there.
-fn hold(name: &str, expected: &str) {
+/// Compares what stands between the marks of `table` in a document with `expected`, or puts it
+/// there.
+fn hold(name: &str, table: &str, expected: &str) {
     let path = top().join(name);
     let text = fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (found, after) = rest.split_once(END).unwrap();
+    let begin = format!("<!-- generated: {table} -->\n");
+    let end = format!("<!-- end of {table} -->\n");
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (found, after) = rest.split_once(&end).unwrap();
     let expected = format!("\n{}\n\n", expected.trim());
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+        fs::write(path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
     } else {
         let hint = "UPDATE=1 cargo test --test docs";
         assert!(found == expected, "the table of {name} is out of date: {hint}");
+    }
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
     }
 }
 
@@ -64,23 +77,24 @@ fn the_rules_are_those_of_the_program() {
         "| rule | severity | key | what it means | what mends it |\n|---|---|---|---|---|\n",
     );
     for (rule, mend) in rules::ALL {
-        let severity = match rule.severity {
-            Severity::Note => "note",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
+        let Rule { id, meaning, .. } = rule;
         let key = rule.key.map_or(String::new(), |key| format!("`{key}`"));
-        table.push_str(&format!(
-            "| `{}` | {severity} | {key} | {} | {mend} |\n",
-            rule.id, rule.meaning
-        ));
+        let severity = word(rule.severity);
+        table.push_str(&format!("| `{id}` | {severity} | {key} | {meaning} | {mend} |\n"));
     }
-    hold("docs/verify-rules.md", &table);
+    table.push_str(
+        "\nOf `evidence verify`:\n\n| rule | severity | what it means |\n|---|---|---|\n",
+    );
+    for rule in proof::RULES {
+        let Rule { id, meaning, .. } = rule;
+        table.push_str(&format!("| `{id}` | {} | {meaning} |\n", word(rule.severity)));
+    }
+    hold("docs/verify-rules.md", "rules", &table);
 }
 
 #[test]
 fn the_keys_are_those_of_the_program() {
-    hold("docs/configuration.md", &config::markdown());
+    hold("docs/configuration.md", "keys", &config::markdown());
 }
 
 #[test]
@@ -95,17 +109,22 @@ fn the_wrappings_are_those_of_the_program() {
             _ => unreachable!(),
         };
         text.push_str(&format!("**{:?}**, {dress}.", row.wrapping));
-        for (what, words) in
-            [("Extensions", row.extensions), ("Names", row.names), ("Names that begin", row.prefixes)]
-        {
+        for (what, words) in [
+            ("Extensions", row.extensions),
+            ("Names", row.names),
+            ("Names that begin", row.prefixes),
+        ] {
             if !words.is_empty() {
                 text.push_str(&format!(" {what}: `{}`.", words.join("` `")));
             }
         }
         text.push_str("\n\n");
     }
-    text.push_str(&format!("**{:?}**, the lines as they are: every other file.\n", Wrapping::Plain));
-    hold("docs/formats.md", &text);
+    text.push_str(&format!(
+        "**{:?}**, the lines as they are: every other file.\n",
+        Wrapping::Plain
+    ));
+    hold("docs/formats.md", "wrappings", &text);
 }
 
 /// The text without fenced blocks and code spans, in which nothing is a link.
@@ -193,4 +212,9 @@ fn nothing_speaks_of_one_machine() {
 #[test]
 fn the_session_of_the_readme_is_what_happens() {
     session::run(&read(Path::new("README.md")));
+}
+
+#[test]
+fn every_key_of_an_answer_is_told() {
+    answers::check(&read(Path::new("docs/json.md")));
 }

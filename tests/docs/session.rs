@@ -3,9 +3,7 @@
 //! A line that begins with `$ ` is a command, one with `> ` goes on with it, all others are its
 //! output, in which `…` stands for anything. `# exit N` at a command's end says that it fails so.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use crate::world::World;
 
 /// One command and what the document shows of its output.
 struct Step {
@@ -20,11 +18,13 @@ const SKIPPED: [&str; 2] = ["cargo ", "tests/run"];
 /// Types every console block of `text`, one after the other, and compares.
 pub fn run(text: &str) {
     let world = World::new();
-    let mut folder = world.home.join("work");
+    let mut folder = world.work();
     let steps = steps(text);
     assert!(steps.len() > 5, "only {} commands were found", steps.len());
     for step in &steps {
-        let (exit, output) = world.type_in(&mut folder, &step.command);
+        // The document shows what a terminal shows, and here a program reads.
+        let command = step.command.replace("codex-archive store", "codex-archive --text store");
+        let (exit, output) = world.type_in(&mut folder, &command);
         assert_eq!(exit, step.exit, "$ {}\n{output}", step.command);
         let mut lines = output.lines();
         for shown in &step.shown {
@@ -75,50 +75,6 @@ fn matches(shown: &str, line: &str) -> bool {
         ends_open = part.is_empty();
     }
     rest.is_empty() || (ends_open && shown.ends_with('…'))
-}
-
-/// A home without anybody's configuration, in which git finds the program that was built.
-struct World {
-    home: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().canonicalize().unwrap();
-        fs::create_dir(home.join("work")).unwrap();
-        fs::create_dir(home.join("bin")).unwrap();
-        let program = Path::new(env!("CARGO_BIN_EXE_git-codex-archive"));
-        std::os::unix::fs::symlink(program, home.join("bin/git-codex-archive")).unwrap();
-        let config = "[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n";
-        fs::write(home.join("gitconfig"), config).unwrap();
-        Self { home, _folder: folder }
-    }
-
-    /// Types `command` in `folder`, which a `cd` moves; gives the exit code and all output.
-    fn type_in(&self, folder: &mut PathBuf, command: &str) -> (i32, String) {
-        let place = self.home.join("place");
-        let script = format!("exec 2>&1\n{command}\ncode=$?\npwd -P >\"$PLACE\"\nexit $code\n");
-        let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new("sh")
-            .args(["-c", &script])
-            .current_dir(&*folder)
-            .env_clear()
-            .env("PATH", format!("{}:{path}", self.home.join("bin").display()))
-            .env("HOME", &self.home)
-            .env("GIT_CONFIG_GLOBAL", self.home.join("gitconfig"))
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("LC_ALL", "C.UTF-8")
-            .env("PLACE", &place)
-            .output()
-            .unwrap();
-        if let Ok(text) = fs::read_to_string(&place) {
-            *folder = PathBuf::from(text.trim_end());
-        }
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output.status.code().unwrap_or(-1), said)
-    }
 }
 
 #[test]

@@ -1,0 +1,17 @@
+//! The program as people use it: every test runs `git codex-archive` in a repository of its own.
+//!
+//! One binary, since each link costs seconds; one module a theme.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod formats;
+mod idempotent;
+mod json;
+mod main_job;
+mod others_stubs;
+mod places;
+mod recovery;
+mod sub_folder;
+mod two_clones;

@@ -12,11 +12,12 @@ use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
 use crate::tombstone;
 
 use super::intent::Source;
-use super::lookup::{find, standing_stubs, tombstone_of};
+use super::lookup::{find, standing_stubs, stub_at, tombstone_of};
+use super::reconcile::last_records;
 use super::recovery;
 use super::restore::{intent_of, take_steps};
 use super::tree::{self, After, Step};
-use super::{Archive, Workspace};
+use super::{Archive, Workspace, segments};
 
 const ACTION: &str = "drop";
 
@@ -75,8 +76,14 @@ fn place_of(repository: &Repository, item: &Item) -> Result<RepoPath> {
     if let Some(path) = standing_stubs(repository, item)?.into_iter().next() {
         return Ok(path);
     }
-    let stub = super::lookup::stub_at(repository, &item.path)?;
+    let stub = stub_at(repository, &item.path)?;
     if stub.is_some_and(|stub| stub.id == item.tombstone) {
+        return Ok(item.path.clone());
+    }
+    // A commit took the stub away without a record: that record can still be made.
+    let (segments, _) = segments::in_index(repository)?;
+    let last = last_records(&segments);
+    if last.get(&item.tombstone).is_some_and(|record| record.event.action == Action::Archive) {
         return Ok(item.path.clone());
     }
     Err(Error::NotFound {

@@ -33,6 +33,7 @@ pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, t
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last_archive};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_bytes};
+pub use selection::repo_path;
 pub use status::{HealthReport, StatusReport, health, status};
 pub use store::{StoreOptions, StoreReport, StoredItem, StubPlace, store};
 pub use undo::{UndoReport, undo};

@@ -1,6 +1,173 @@
-//! The command line.
+//! The command line: what is typed, which command that means, and what comes back.
+//!
+//! Promises: a command is an argument struct and a short way into the library; only [`ui`] prints;
+//! every error has its exit code (docs/exit-codes.md).
+
+mod commands;
+mod context;
+mod hints;
+mod report;
+mod text;
+mod ui;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
-/// Runs it.
+
+use anstream::ColorChoice;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::error::Error;
+use commands::{hooks, init, list, restore, status, store};
+use context::Context;
+use hints::Place;
+use report::Failure;
+use ui::{Manner, Ui, Volume};
+
+const EXAMPLES: &str = "Examples:
+  git codex-archive tour
+  git codex-archive init --hooks
+  git codex-archive store _codex_ src/legacy/zendesk_v1.py --reason pruned
+  git codex-archive restore --stage src/legacy/zendesk_v1.py
+  git codex-archive verify --range origin/main..HEAD
+
+Exit codes: 0 ok, 1 failed, 2 usage, 4 verification found something, 5 not found, 6 refused,
+7 backend unreachable, 8 configuration.";
+
+/// Retires files from a git repository without losing them, and can prove what happened to each
+#[derive(Debug, Parser)]
+#[command(
+    name = "git-codex-archive",
+    bin_name = "git codex-archive",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    subcommand_help_heading = "Commands",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Globals {
+    /// Change to this directory first; may be given several times, as with git
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    directory: Vec<PathBuf>,
+    /// A configuration file, above the repository's own
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Answer in one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing but answers and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say where things are
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Say all that helps to find a mistake
+    #[arg(long, global = true)]
+    debug: bool,
+    /// Do not tell how far long work has come
+    #[arg(long, global = true)]
+    no_progress: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    color: When,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Globals {
+    fn manner(&self) -> Manner {
+        let volume = match self {
+            Self { debug: true, .. } => Volume::Debug,
+            Self { quiet: true, .. } => Volume::Quiet,
+            Self { verbose: true, .. } => Volume::Verbose,
+            _ => Volume::Normal,
+        };
+        let color = match self.color {
+            When::Auto => ColorChoice::Auto,
+            When::Always => ColorChoice::Always,
+            When::Never => ColorChoice::Never,
+        };
+        Manner { json: self.json, volume, progress: !self.no_progress, color }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set up the archive, .codex/ and, if wanted, the hooks
+    Init(init::Args),
+    /// Archive files and leave tombstones in their place
+    Store(store::Args),
+    /// Give an item's bytes back
+    Restore(restore::Args),
+    /// List the items of the archive
+    List(list::Args),
+    /// Install, take away or inspect the git hooks
+    Hooks(hooks::Args),
+    /// Show on one screen what is going on
+    Status(status::Args),
+}
+
+/// Runs the command line of this process; gives its exit code.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            // Help goes to standard output and ends well; a usage error ends with 2.
+            let _ = said.print();
+            return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
+        }
+    };
+    let ui = Ui::new(cli.globals.manner());
+    let code = match dispatch(&ui, cli) {
+        Ok(code) => code,
+        Err(failure) => ui.fail(&failure),
+    };
+    ExitCode::from(code)
+}
+
+fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
+    let early = |error: Error| {
+        let arguments = std::env::args_os().skip(1).collect();
+        Failure::new(error, &Place { arguments, ..Place::default() })
+    };
+    for directory in &cli.globals.directory {
+        std::env::set_current_dir(directory)
+            .map_err(|source| early(Error::io("change to", directory)(source)))?;
+    }
+    let Some(command) = cli.command else {
+        let _ = Cli::command().print_help();
+        return Ok(0);
+    };
+    let flags = match &command {
+        Command::Init(args) => args.flags(),
+        _ => Vec::new(),
+    };
+    let context = Context::open(ui, cli.globals.config.as_deref(), &flags).map_err(early)?;
+    in_workspace(&context, &command).map_err(|error| Failure::new(error, &context.place()))
+}
+
+fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
+    let ui = context.ui;
+    Ok(match command {
+        Command::Init(args) => ui.show(&init::run(context, args)?),
+        Command::Store(args) => ui.show(&store::run(context, args)?),
+        Command::Restore(args) => ui.show(&restore::run(context, args)?),
+        Command::List(args) => ui.show(&list::run(context, args)?),
+        Command::Hooks(args) => hooks::run(context, args)?,
+        Command::Status(args) => ui.show(&status::run(context, args)?),
+    })
 }

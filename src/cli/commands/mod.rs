@@ -1,0 +1,23 @@
+//! The commands, one a file: what each takes, and a short way into the library.
+
+pub mod hooks;
+pub mod init;
+pub mod list;
+pub mod restore;
+pub mod status;
+pub mod store;
+
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::error::Error;
+
+/// Takes one of `all`, by the word that `name` gives it.
+pub fn words<T>(all: &'static [T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = Error> + Copy + Send + Sync + 'static,
+{
+    let names = all.iter().map(move |value| name(*value));
+    PossibleValuesParser::new(names).try_map(|word| word.parse::<T>())
+}

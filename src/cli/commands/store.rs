@@ -1,0 +1,212 @@
+//! `store`: archives files and leaves tombstones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::words;
+use crate::archive::{StoreOptions, StoreReport, StubPlace, store};
+use crate::cli::context::Context;
+use crate::cli::report::{Form, Report};
+use crate::cli::text::{GOOD, ODD, PLAIN, Text, count, counted};
+use crate::error::Result;
+use crate::model::{ItemKind, Reason, RepoLabel};
+
+const EXAMPLES: &str = "Examples:
+  git codex-archive store _codex_ src/legacy/zendesk_v1.py --reason pruned
+  git codex-archive store _codex_ src/legacy 'docs/*.old.md' --by marc --reason dead \\
+      --tag legacy --metadata ticket=OPS-1234
+  git codex-archive store _codex_ schema.xml --reason replaced --sidecar --dry-run
+
+All paths are archived in one deed: all of them or none. Where standard output is no terminal, the
+answer is JSON.";
+
+/// The options of `store`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The repo label under which the files are archived
+    #[arg(value_name = "REPO")]
+    repo: String,
+    /// Files, folders or pathspecs
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<OsString>,
+    /// Why they go
+    #[arg(long, value_parser = words(Reason::ALL, Reason::as_str))]
+    reason: Reason,
+    /// Who does it (default: CODEX_ACTOR, else git's user.email)
+    #[arg(long, value_name = "ACTOR")]
+    by: Option<String>,
+    /// The commit whose content is archived (default: HEAD)
+    #[arg(long, value_name = "COMMIT")]
+    commit: Option<String>,
+    /// A tag; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Something to remember of each item; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    metadata: Vec<(String, String)>,
+    /// What sort of file it is (default: by its name)
+    #[arg(long, value_parser = words(ItemKind::ALL, ItemKind::as_str))]
+    kind: Option<ItemKind>,
+    /// The programming language (default: by its name)
+    #[arg(long, value_name = "LANGUAGE")]
+    language: Option<String>,
+    /// Reading it shall take two people
+    #[arg(long)]
+    restricted: bool,
+    /// The last day on which it shall be kept
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    delete_after: Option<String>,
+    /// Put the tombstone under .codex/tombstones, and nothing in the file's place
+    #[arg(long, conflicts_with = "no_stub")]
+    sidecar: bool,
+    /// Leave the file as it is
+    #[arg(long)]
+    no_stub: bool,
+    /// Say what would be archived, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+fn pair(text: &str) -> std::result::Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it has no `=`")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn day(text: &str) -> std::result::Result<String, String> {
+    let date: Date = text.parse().map_err(|_| "it is no day such as 2031-12-31")?;
+    Ok(date.to_string())
+}
+
+/// What was archived, and why.
+#[derive(Debug, Serialize)]
+pub struct Stored {
+    #[serde(flatten)]
+    report: StoreReport,
+    #[serde(skip)]
+    reason: Reason,
+    #[serde(skip)]
+    stub: StubPlace,
+}
+
+/// Archives what `args` say.
+pub fn run(context: &Context<'_>, args: &Args) -> Result<Stored> {
+    let stub = match (args.sidecar, args.no_stub) {
+        (true, _) => StubPlace::Sidecar,
+        (_, true) => StubPlace::None,
+        _ => StubPlace::InPlace,
+    };
+    let options = StoreOptions {
+        label: RepoLabel::new(&args.repo)?,
+        paths: args.paths.clone(),
+        actor: context.actor(args.by.as_deref())?,
+        reason: args.reason,
+        commit: args.commit.clone(),
+        tags: args.tags.iter().cloned().collect::<BTreeSet<_>>(),
+        metadata: args.metadata.iter().cloned().collect::<BTreeMap<_, _>>(),
+        kind: args.kind,
+        language: args.language.clone(),
+        restricted: args.restricted,
+        delete_after: args.delete_after.clone(),
+        stub,
+        dry_run: args.dry_run,
+    };
+    let report = store(&context.workspace, &options, &context.ui.progress())?;
+    Ok(Stored { report, reason: args.reason, stub })
+}
+
+impl Report for Stored {
+    fn form(&self) -> Form {
+        Form::JsonToPrograms
+    }
+
+    fn write_human(&self, out: &mut Text) {
+        let report = &self.report;
+        for deed in &report.recovered.completed {
+            out.parts(&[(ODD, "completed first: "), (PLAIN, &format!("deed {deed}"))]);
+        }
+        for deed in &report.recovered.aborted {
+            out.parts(&[(ODD, "taken back first: "), (PLAIN, &format!("deed {deed}"))]);
+        }
+        for path in &report.recovered.left_alone {
+            out.parts(&[(ODD, "edited since, left alone: "), (PLAIN, path)]);
+        }
+        for skipped in &report.skipped {
+            out.parts(&[(ODD, "skipped "), (PLAIN, &format!("{}: {}", skipped.path, skipped.why))]);
+        }
+        for path in &report.already {
+            out.line(format!("{path} holds its tombstone already"));
+        }
+        if report.items.is_empty() {
+            out.line("Nothing was archived.");
+            return;
+        }
+        self.write_items(out);
+        if report.dry_run {
+            out.line("This was a dry run: nothing was changed.");
+            return;
+        }
+        if let Some(segment) = &report.evidence_segment {
+            out.field("segment", segment);
+        }
+        for file in &report.initialised {
+            out.field("staged", file);
+        }
+        if self.stub != StubPlace::None && report.evidence_segment.is_some() {
+            out.line("Next: git commit (tombstones and segment are staged)");
+        }
+    }
+}
+
+impl Stored {
+    fn write_items(&self, out: &mut Text) {
+        let items = &self.report.items;
+        let (verb, style) =
+            if self.report.dry_run { ("Would archive", PLAIN) } else { ("Archived", GOOD) };
+        let size: u64 = items.iter().map(|item| item.size_bytes).sum();
+        let stored: u64 =
+            items.iter().filter(|item| !item.deduplicated).map(|item| item.compressed_size).sum();
+        let what = counted(items.len() as u64, "file");
+        out.parts(&[
+            (style, verb),
+            (
+                PLAIN,
+                &format!(
+                    " {what} as {}, {}: {} bytes, {} new in the archive",
+                    items[0].repo,
+                    self.reason,
+                    count(size),
+                    count(stored)
+                ),
+            ),
+        ]);
+        let row = |item: &crate::archive::StoredItem| {
+            let stored = match item.deduplicated {
+                true => "known".to_owned(),
+                false => count(item.compressed_size),
+            };
+            let size = format!("{} → {stored}", count(item.size_bytes));
+            vec![item.tombstone.clone(), size, item.path.clone()]
+        };
+        let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+        out.table(&["archive id", "bytes → stored", "path"], &rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_options() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(pair("a").is_err());
+        assert_eq!(day("2031-12-31").as_deref(), Ok("2031-12-31"));
+        for bad in ["2031-13-01", "tomorrow", "2031-12-31T00:00:00Z; x", ""] {
+            assert!(day(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a command works in: the repository, its configuration, and who is at the keyboard.
+
+use std::path::Path;
+
+use super::hints::Place;
+use super::ui::Ui;
+use crate::archive::{Archive, Opening, Workspace};
+use crate::config::Environment;
+use crate::error::{Error, Result};
+use crate::model::Actor;
+
+/// What a command works in.
+pub struct Context<'a> {
+    /// The repository, or a plain folder.
+    pub workspace: Workspace,
+    /// The mouth.
+    pub ui: &'a Ui,
+    environment: Environment,
+}
+
+impl<'a> Context<'a> {
+    /// Opens what is around the current directory; `file` is `--config`, `flags` are keys that
+    /// options set.
+    pub fn open(ui: &'a Ui, file: Option<&Path>, flags: &[(&'static str, String)]) -> Result<Self> {
+        let environment = Environment::read();
+        let cwd = std::env::current_dir().map_err(Error::io("open", "."))?;
+        let opening = Opening { cwd: &cwd, file, flags, environment: environment.clone() };
+        let workspace = Workspace::open(opening)?;
+        ui.verbose(|| format!("work tree {}", workspace.top.display()));
+        ui.verbose(|| match workspace.archive_file() {
+            Ok(file) => format!("archive {}", file.display()),
+            Err(error) => format!("archive: {error}"),
+        });
+        Ok(Self { workspace, ui, environment })
+    }
+
+    /// Who does it: `--by`, else `CODEX_ACTOR`, else git's `user.email`.
+    pub fn actor(&self, by: Option<&str>) -> Result<Actor> {
+        if let Some(name) = by {
+            return Actor::new(name);
+        }
+        if let Some(name) = self.environment.actor() {
+            return Actor::new(&name);
+        }
+        let email = match &self.workspace.repository {
+            Some(repository) => repository.setting("user.email")?,
+            None => None,
+        };
+        match email.filter(|email| !email.trim().is_empty()) {
+            Some(email) => Actor::new(&email),
+            None => Err(Error::Missing { what: "the actor (`--by`, CODEX_ACTOR or user.email)" }),
+        }
+    }
+
+    /// The archive, for reading; `None` where there is none yet.
+    pub fn archive(&self) -> Result<Option<Archive>> {
+        match Archive::open(&self.workspace) {
+            Ok(archive) => Ok(Some(archive)),
+            Err(Error::NoArchive { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where an error of this command was met.
+    pub fn place(&self) -> Place {
+        let below = self.workspace.cwd.strip_prefix(&self.workspace.top);
+        let below_top = below.map(Path::to_path_buf).unwrap_or_default();
+        Place { arguments: std::env::args_os().skip(1).collect(), below_top }
+    }
+}

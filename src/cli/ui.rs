@@ -1,0 +1,221 @@
+//! The only part of the program that writes to the terminal.
+//!
+//! Promises: what was asked for goes to standard output, everything about it to standard error; a
+//! pipe that was closed at its other end is a clean end, not a failure.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
+
+use super::report::{Failure, Form, Report};
+use super::text::{FAINT, ODD, PLAIN, Text};
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::progress::Progress;
+
+/// How long work goes on before anything is said of it.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volume {
+    /// Answers and failures.
+    Quiet,
+    /// What a person wants to know.
+    Normal,
+    /// Where things are as well.
+    Verbose,
+    /// All that helps to find a mistake.
+    Debug,
+}
+
+/// How things are said.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Whether in one JSON document.
+    pub json: bool,
+    /// How much.
+    pub volume: Volume,
+    /// Whether to tell how far long work has come.
+    pub progress: bool,
+    /// Whether in colour.
+    pub color: ColorChoice,
+}
+
+/// The mouth.
+#[derive(Debug)]
+pub struct Ui {
+    manner: Manner,
+    begun: Timestamp,
+}
+
+impl Ui {
+    /// A mouth with these manners.
+    pub fn new(manner: Manner) -> Self {
+        Self { manner, begun: SystemClock.now() }
+    }
+
+    /// Whether JSON was asked for.
+    pub fn is_json(&self) -> bool {
+        self.manner.json
+    }
+
+    /// Whether everything is wanted that helps to find a mistake.
+    pub fn is_debug(&self) -> bool {
+        self.manner.volume == Volume::Debug
+    }
+
+    /// Shows a report and gives its exit code.
+    pub fn show(&self, report: &impl Report) -> u8 {
+        let written = match report.bytes() {
+            // The report must not get into the bytes.
+            Some(bytes) => {
+                let sent = clean(io::stdout().lock().write_all(bytes));
+                sent.and_then(|()| if self.is_json() { self.json(report, true) } else { Ok(()) })
+                    .and_then(|()| if self.is_json() { Ok(()) } else { self.human(report, true) })
+            }
+            None if self.wants_json(report) => self.json(report, false),
+            None => self.human(report, false),
+        };
+        self.debug(|| {
+            let took = SystemClock.now().unix_ms() - self.begun.unix_ms();
+            format!("took {took} ms, exit code {}", report.exit_code())
+        });
+        match written {
+            Ok(()) => report.exit_code(),
+            Err(error) => {
+                self.note("error", &format!("cannot write the answer: {error}"));
+                1
+            }
+        }
+    }
+
+    fn wants_json(&self, report: &impl Report) -> bool {
+        let to_program = report.form() == Form::JsonToPrograms && !io::stdout().is_terminal();
+        self.is_json() || to_program
+    }
+
+    fn json(&self, report: &impl Serialize, aside: bool) -> io::Result<()> {
+        let mut line = serde_json::to_string_pretty(report)?;
+        line.push('\n');
+        if aside {
+            clean(io::stderr().lock().write_all(line.as_bytes()))
+        } else {
+            clean(io::stdout().lock().write_all(line.as_bytes()))
+        }
+    }
+
+    fn human(&self, report: &impl Report, aside: bool) -> io::Result<()> {
+        if self.manner.volume == Volume::Quiet && report.form() != Form::Answer {
+            return Ok(());
+        }
+        let mut text = Text::default();
+        report.write_human(&mut text);
+        if aside { self.say(&text) } else { self.answer(&text) }
+    }
+
+    /// Writes text to standard output.
+    pub fn answer(&self, text: &Text) -> io::Result<()> {
+        let mut out = AutoStream::new(io::stdout(), self.manner.color);
+        clean(out.write_all(text.as_str().as_bytes()).and_then(|()| out.flush()))
+    }
+
+    /// Writes text to standard error.
+    fn say(&self, text: &Text) -> io::Result<()> {
+        let mut out = AutoStream::new(io::stderr(), self.manner.color);
+        clean(out.write_all(text.as_str().as_bytes()))
+    }
+
+    /// Shows a failure and gives its exit code.
+    pub fn fail(&self, failure: &Failure) -> u8 {
+        // Nothing can be done where not even this gets through.
+        let _ = if self.is_json() {
+            self.json(failure, true)
+        } else {
+            let mut text = Text::default();
+            failure.write_human(&mut text);
+            self.say(&text)
+        };
+        self.debug(|| format!("{:?}", failure.error()));
+        failure.exit_code()
+    }
+
+    fn note(&self, label: &str, message: &str) {
+        let mut text = Text::default();
+        text.parts(&[(ODD, &format!("{label}: ")), (PLAIN, message)]);
+        let _ = self.say(&text);
+    }
+
+    /// Says what a person may want to know beside the answer.
+    pub fn warn(&self, message: &str) {
+        if self.manner.volume > Volume::Quiet {
+            self.note("warning", message);
+        }
+    }
+
+    /// Says where things are, if that is wanted.
+    pub fn verbose(&self, message: impl FnOnce() -> String) {
+        if self.manner.volume >= Volume::Verbose {
+            let mut text = Text::default();
+            text.parts(&[(FAINT, &message())]);
+            let _ = self.say(&text);
+        }
+    }
+
+    /// Says what helps to find a mistake, if that is wanted.
+    fn debug(&self, message: impl FnOnce() -> String) {
+        if self.is_debug() {
+            self.note("debug", &message());
+        }
+    }
+
+    /// Tells on standard error how far long work has come, where a person looks at it.
+    pub fn progress(&self) -> Meter<'_> {
+        let watched = io::stderr().is_terminal() && self.manner.volume > Volume::Quiet;
+        let shown = self.manner.progress && watched && !self.is_json();
+        Meter { ui: self, shown, state: Mutex::new(Shown { since: SystemClock.now(), percent: 0 }) }
+    }
+}
+
+/// A closed pipe is a clean end: whoever read has read enough.
+fn clean(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// How far long work has come, on one line that is written over.
+#[derive(Debug)]
+pub struct Meter<'a> {
+    ui: &'a Ui,
+    shown: bool,
+    state: Mutex<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    since: Timestamp,
+    percent: usize,
+}
+
+impl Progress for Meter<'_> {
+    fn step(&self, done: usize, total: usize) {
+        let Ok(mut state) = self.state.lock() else { return };
+        let waited = SystemClock.now().unix_ms() - state.since.unix_ms();
+        let percent = (done * 100).checked_div(total).unwrap_or(100);
+        let news = percent != state.percent || done == total;
+        if !self.shown || waited < PATIENCE.as_millis() as i64 || !news {
+            return;
+        }
+        state.percent = percent;
+        let end = if done == total { "\n" } else { "" };
+        let _ = write!(io::stderr(), "\rProgress: {done}/{total} ({percent}%){end}");
+    }
+
+    fn warn(&self, message: &str) {
+        self.ui.warn(message);
+    }
+}

@@ -11,6 +11,7 @@ mod idempotent;
 mod json;
 mod main_job;
 mod others_stubs;
+mod pinned;
 mod places;
 mod recovery;
 mod sub_folder;

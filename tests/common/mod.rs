@@ -12,7 +12,7 @@ mod snapshot;
 mod stub;
 
 pub use outcome::Outcome;
-pub use repo::TestRepo;
+pub use repo::{TestRepo, run};
 pub use snapshot::Snapshot;
 pub use stub::{id_of, stub_of};
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 /// What came of a command.
 #[derive(Debug, Clone)]
-#[must_use = "an outcome that nobody asks may be a failure"]
 pub struct Outcome {
     /// What was typed.
     pub command: String,

@@ -1,6 +1,6 @@
 //! A repository of a test, told in sentences.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -129,6 +129,12 @@ impl TestRepo {
         Self { world: self.world.clone(), cwd: top.clone(), top, env: self.env.clone() }
     }
 
+    /// What stands in another folder of this world.
+    pub fn beside(&self, name: &str) -> Self {
+        let top = self.world.path(name);
+        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new() }
+    }
+
     /// Where git keeps what worktrees share.
     pub fn common_dir(&self) -> PathBuf {
         let own = self.top.join(".git");
@@ -210,6 +216,7 @@ impl TestRepo {
     }
 
     /// Runs git.
+    #[must_use = "it may have failed"]
     pub fn git<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
         let mut git = self.command("git");
         git.args(arguments);
@@ -217,6 +224,7 @@ impl TestRepo {
     }
 
     /// Runs `git codex-archive`.
+    #[must_use = "it may have failed"]
     pub fn archive<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
         let mut git = self.command("git");
         git.arg("codex-archive").args(arguments);
@@ -224,6 +232,7 @@ impl TestRepo {
     }
 
     /// Runs `git codex-archive` with something on its standard input.
+    #[must_use = "it may have failed"]
     pub fn archive_fed(&self, arguments: &[&str], input: &str) -> Outcome {
         let mut git = self.command("git");
         git.arg("codex-archive").args(arguments);
@@ -231,6 +240,7 @@ impl TestRepo {
     }
 
     /// Runs a line as a person would type it.
+    #[must_use = "it may have failed"]
     pub fn types(&self, line: &str) -> Outcome {
         let mut shell = self.command("bash");
         shell.args(["-c", line]);
@@ -246,6 +256,7 @@ impl TestRepo {
     }
 
     /// Commits what is staged, hooks and all.
+    #[must_use = "it may have failed"]
     pub fn try_commit(&self, message: &str) -> Outcome {
         self.world.tick();
         self.git(["commit", "-q", "-m", message])
@@ -375,6 +386,7 @@ impl Default for TestRepo {
 }
 
 /// Runs `command` to its end.
+#[must_use = "it may have failed"]
 pub fn run(mut command: Command, input: Option<&[u8]>) -> Outcome {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let typed = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
@@ -386,9 +398,4 @@ pub fn run(mut command: Command, input: Option<&[u8]>) -> Outcome {
         let _ = stdin.write_all(bytes);
     }
     Outcome::of(typed, child.wait_with_output().unwrap())
-}
-
-/// Arguments of several kinds as one list.
-pub fn words(list: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
-    list.iter().map(|word| word.as_ref().to_owned()).collect()
 }

@@ -170,6 +170,11 @@ pub fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes `folder` and everything in it; links in it are removed, not followed.
+pub fn remove_tree(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder).map_err(Error::io("remove", folder))
+}
+
 /// Removes `folder` and its parents below `top`, as long as they are empty.
 pub fn remove_empty_folders(top: &Path, folder: &Path) {
     let mut folder = folder;

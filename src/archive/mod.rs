@@ -5,6 +5,7 @@
 
 mod drop;
 mod fsck;
+pub mod history;
 mod init;
 mod intake;
 mod intent;
@@ -12,6 +13,7 @@ mod journaled;
 mod language;
 mod lookup;
 mod loose;
+pub mod proof;
 mod ready;
 mod reconcile;
 mod recovery;

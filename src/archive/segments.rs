@@ -1,6 +1,8 @@
 //! Segments as they stand in the index or a commit; never as they stand in the work tree.
 
-use crate::error::Result;
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Result};
 use crate::evidence::{SEGMENT_FOLDER, Segment, is_segment_path};
 use crate::git::{IndexScope, Repository};
 use crate::model::{GitOid, RepoPath};
@@ -41,4 +43,31 @@ pub fn load(
 pub fn in_index(repository: &Repository) -> Result<(Vec<Segment>, Vec<BadSegment>)> {
     let entries = repository.index(IndexScope::Folder(SEGMENT_FOLDER))?;
     load(repository, entries.into_iter().map(|entry| (entry.path, entry.oid)))
+}
+
+/// What a pull request has to cite: the segments in the index that the merge base with the
+/// upstream lacks; without an upstream, that HEAD lacks.
+pub fn unpublished(repository: &Repository) -> Result<Vec<Segment>> {
+    let head = repository.head()?;
+    let bases = match (repository.resolve_commit("@{upstream}"), &head) {
+        (Ok(upstream), Some(head)) => repository.merge_bases(&upstream, head)?,
+        (Err(Error::NotFound { .. }), _) => head.into_iter().collect(),
+        (Err(error), _) => return Err(error),
+        (Ok(_), None) => Vec::new(),
+    };
+    let mut known = BTreeSet::new();
+    for base in bases {
+        let entries = repository.list_tree(&base, Some(SEGMENT_FOLDER))?;
+        known.extend(entries.into_iter().map(|entry| entry.path));
+    }
+    let entries = repository.index(IndexScope::Folder(SEGMENT_FOLDER))?;
+    let new = entries.into_iter().filter(|entry| !known.contains(&entry.path));
+    let (mut segments, bad) = load(repository, new.map(|entry| (entry.path, entry.oid)))?;
+    if let Some(bad) = bad.first() {
+        return Err(Error::damaged("segment", bad.path.to_string(), &*bad.why));
+    }
+    segments.sort_by_key(|segment| {
+        segment.lines.first().map(|(record, _)| (record.ts, record.log, record.seq))
+    });
+    Ok(segments)
 }

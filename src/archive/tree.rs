@@ -3,7 +3,7 @@
 //! Promises: a file that is not what the plan saw is left alone; each file is replaced at once
 //! or not at all; what was staged is compared with what was meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::Segment;
 use crate::fs::{self as files, Executable, TempFile};
-use crate::git::{IndexScope, Repository};
-use crate::model::{Digest, GitOid, RepoPath};
+use crate::git::Repository;
+use crate::model::{Digest, RepoPath};
 
 /// What a path shall hold.
 #[derive(Debug, Clone)]
@@ -110,16 +110,13 @@ pub fn apply(
     segment: Option<&Segment>,
 ) -> Result<()> {
     write_files(action, top, steps)?;
-    let mut paths: Vec<RepoPath> = steps.iter().map(|step| step.path.clone()).collect();
     if let Some(segment) = segment {
         write_segment(top, segment)?;
-        paths.push(segment.path.clone());
     }
-    if let Some(repository) = repository {
-        repository.stage(&paths)?;
-        correct_index(repository, steps)?;
+    match repository {
+        Some(repository) => stage(repository, steps, segment),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Writes a segment's file, unless it is there.
@@ -183,31 +180,40 @@ fn place(action: &'static str, top: &Path, step: &Step, temp: Option<TempFile>) 
     }
 }
 
-/// Compares the index with what was meant, and sets exact entries where git's own reading of the
-/// work tree gave others: with fileMode=false a stub would stay executable, with autocrlf a
-/// restored CRLF file would be converted.
-fn correct_index(repository: &Repository, steps: &[Step]) -> Result<()> {
-    let paths: Vec<RepoPath> = steps.iter().map(|step| step.path.clone()).collect();
-    let staged: BTreeMap<RepoPath, (u32, GitOid)> = repository
-        .index(IndexScope::Paths(&paths))?
-        .into_iter()
-        .map(|entry| (entry.path, (entry.mode, entry.oid)))
-        .collect();
-    let mut wrong = Vec::new();
+/// Stages everything at once. Where git's own reading of the work tree gives another entry than
+/// was meant, the exact one is set: with fileMode=false a stub would stay executable, with autocrlf
+/// a restored CRLF file would be converted.
+fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> Result<()> {
+    let mut wanted = Vec::with_capacity(steps.len() + 1);
     for step in steps {
-        let meant = match &step.after {
-            After::Absent => None,
+        match &step.after {
+            After::Absent => wanted.push((step.path.clone(), None)),
             After::File { bytes, executable } => {
                 let mode = if *executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
-                Some((mode, repository.hash_blob(bytes)?))
+                let oid = repository.hash_blob(bytes)?;
+                wanted.push((step.path.clone(), Some((mode, oid))));
             }
-        };
-        if staged.get(&step.path).copied() != meant {
-            if let After::File { bytes, .. } = &step.after {
-                repository.write_blob(bytes)?;
-            }
-            wrong.push((step.path.clone(), meant));
         }
     }
-    if wrong.is_empty() { Ok(()) } else { repository.stage_entries(&wrong) }
+    let rendered = segment.map(Segment::render).transpose()?;
+    if let (Some(segment), Some(bytes)) = (segment, &rendered) {
+        let oid = repository.hash_blob(bytes)?;
+        wanted.push((segment.path.clone(), Some((0o100_644, oid))));
+    }
+    let wrong = repository.stage_as(&wanted)?;
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    for step in steps.iter().filter(|step| wrong.contains(&step.path)) {
+        if let After::File { bytes, .. } = &step.after {
+            repository.write_blob(bytes)?;
+        }
+    }
+    if let (Some(segment), Some(bytes)) = (segment, &rendered)
+        && wrong.contains(&segment.path)
+    {
+        repository.write_blob(bytes)?;
+    }
+    wanted.retain(|(path, _)| wrong.contains(path));
+    repository.stage_entries(&wanted)
 }

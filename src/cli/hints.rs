@@ -164,6 +164,9 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
 fn not_found(action: &str, object: &str, why: &str, place: &Place) -> Option<String> {
     let path = place.path(object);
     Some(match action {
+        "archive" if why.starts_with("it is not in commit") && !Path::new(&path).exists() => {
+            format!("git log --oneline --all -- {path}")
+        }
         "archive" if why.starts_with("it is not in commit") => {
             format!("git add -- {path} && git commit -- {path}")
         }

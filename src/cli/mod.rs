@@ -6,8 +6,10 @@
 mod commands;
 mod context;
 mod hints;
+pub mod reference;
 mod report;
 mod text;
+mod tour;
 mod ui;
 
 use std::path::PathBuf;
@@ -17,7 +19,10 @@ use anstream::ColorChoice;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
-use commands::{hooks, init, list, restore, status, store};
+use commands::{
+    cat, config_show, drop, evidence, fsck, health_check, hook, hooks, init, list, log, reconcile,
+    restore, schema, show, status, store, undo, verify,
+};
 use context::Context;
 use hints::Place;
 use report::Failure;
@@ -76,6 +81,9 @@ struct Globals {
     /// Do not tell how far long work has come
     #[arg(long, global = true)]
     no_progress: bool,
+    /// Answer in text even where a program reads
+    #[arg(long, global = true, hide = true, conflicts_with = "json")]
+    text: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     color: When,
@@ -101,7 +109,7 @@ impl Globals {
             When::Always => ColorChoice::Always,
             When::Never => ColorChoice::Never,
         };
-        Manner { json: self.json, volume, progress: !self.no_progress, color }
+        Manner { json: self.json, text: self.text, volume, progress: !self.no_progress, color }
     }
 }
 
@@ -109,16 +117,44 @@ impl Globals {
 enum Command {
     /// Set up the archive, .codex/ and, if wanted, the hooks
     Init(init::Args),
+    /// Print the SQL that makes an archive's tables
+    Schema(schema::Args),
     /// Archive files and leave tombstones in their place
     Store(store::Args),
     /// Give an item's bytes back
     Restore(restore::Args),
+    /// Remove a tombstone for good, or give its path to other code
+    Drop(drop::Args),
+    /// Mend tombstones and evidence after a revert, a merge or a rebase
+    Reconcile(reconcile::Args),
+    /// Take back the last deed that is not committed
+    Undo(undo::Args),
     /// List the items of the archive
     List(list::Args),
+    /// Show an item and all that happened to it
+    Show(show::Args),
+    /// Write an item's bytes to standard output
+    Cat(cat::Args),
+    /// Show what happened, newest first
+    Log(log::Args),
+    /// Check tombstones against evidence, archive and citations
+    Verify(verify::Args),
     /// Install, take away or inspect the git hooks
     Hooks(hooks::Args),
+    /// Run the check of one hook
+    Hook(hook::Args),
+    /// Show, prove and cite the evidence
+    Evidence(evidence::Args),
+    /// Prove every byte of the archive
+    Fsck(fsck::Args),
+    /// Show what is set, and by whom
+    ConfigShow(config_show::Args),
+    /// Check whether the archive is well
+    HealthCheck(health_check::Args),
     /// Show on one screen what is going on
     Status(status::Args),
+    /// Go through the whole cycle in a throw-away repository
+    Tour(tour::Args),
 }
 
 /// Runs the command line of this process; gives its exit code.
@@ -152,11 +188,17 @@ fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
         let _ = Cli::command().print_help();
         return Ok(0);
     };
+    let file = cli.globals.config.as_deref();
     let flags = match &command {
+        Command::Schema(args) => return schema::run(args).map(|it| ui.show(&it)).map_err(early),
+        Command::Tour(args) => return tour::run(ui, args).map_err(early),
+        Command::Hook(args) => {
+            return hook::run(ui, file, args).map(|it| ui.show(&it)).map_err(early);
+        }
         Command::Init(args) => args.flags(),
         _ => Vec::new(),
     };
-    let context = Context::open(ui, cli.globals.config.as_deref(), &flags).map_err(early)?;
+    let context = Context::open(ui, file, &flags).map_err(early)?;
     in_workspace(&context, &command).map_err(|error| Failure::new(error, &context.place()))
 }
 
@@ -166,8 +208,21 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Init(args) => ui.show(&init::run(context, args)?),
         Command::Store(args) => ui.show(&store::run(context, args)?),
         Command::Restore(args) => ui.show(&restore::run(context, args)?),
+        Command::Drop(args) => ui.show(&drop::run(context, args)?),
+        Command::Reconcile(args) => ui.show(&reconcile::run(context, args)?),
+        Command::Undo(args) => ui.show(&undo::run(context, args)?),
         Command::List(args) => ui.show(&list::run(context, args)?),
+        Command::Show(args) => ui.show(&show::run(context, args)?),
+        Command::Cat(args) => ui.show(&cat::run(context, args)?),
+        Command::Log(args) => ui.show(&log::run(context, args)?),
+        Command::Verify(args) => ui.show(&verify::run(context, args)?),
         Command::Hooks(args) => hooks::run(context, args)?,
+        Command::Evidence(args) => evidence::run(context, args)?,
+        Command::Fsck(args) => ui.show(&fsck::run(context, args)?),
+        Command::ConfigShow(args) => ui.show(&config_show::run(context, args)?),
+        Command::HealthCheck(args) => ui.show(&health_check::run(context, args)?),
         Command::Status(args) => ui.show(&status::run(context, args)?),
+        // These need no workspace and were run before.
+        Command::Schema(_) | Command::Tour(_) | Command::Hook(_) => 0,
     })
 }

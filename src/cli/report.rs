@@ -3,7 +3,6 @@
 use std::error::Error as _;
 
 use serde::{Serialize, Serializer};
-use serde_json::json;
 
 use super::hints::{Place, hints};
 use super::text::{BAD, FAINT, PLAIN, Text};
@@ -18,6 +17,10 @@ pub enum Form {
     Deed,
     /// What was done, in JSON where a program reads it.
     JsonToPrograms,
+    /// What was asked for, in JSON.
+    Json,
+    /// What was seen in passing; for standard error.
+    Aside,
 }
 
 /// What a command gives back.
@@ -89,13 +92,23 @@ impl Failure {
 
 impl Serialize for Failure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({"error": {
-            "kind": self.error.kind().word(),
-            "message": self.error.to_string(),
-            "causes": self.causes(),
-            "hints": self.hints,
-            "exit": self.exit_code(),
-        }})
-        .serialize(serializer)
+        let error = ErrorObject {
+            kind: self.error.kind().word(),
+            message: self.error.to_string(),
+            causes: self.causes(),
+            hints: &self.hints,
+            exit: self.exit_code(),
+        };
+        serializer.collect_map([("error", error)])
     }
+}
+
+/// An error in JSON (docs/json.md).
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    kind: &'static str,
+    message: String,
+    causes: Vec<String>,
+    hints: &'a [String],
+    exit: u8,
 }

@@ -51,7 +51,7 @@ impl Text {
 
     /// `name: value`, values below one another.
     pub fn field(&mut self, name: &str, value: impl AsRef<str>) {
-        let label = format!("{:<14}", format!("{name}:"));
+        let label = format!("{:<14}", format!("{name}: "));
         self.parts(&[(FAINT, &label), (PLAIN, value.as_ref())]);
     }
 

@@ -36,12 +36,21 @@ pub enum Volume {
 pub struct Manner {
     /// Whether in one JSON document.
     pub json: bool,
+    /// Whether in text even where a program reads.
+    pub text: bool,
     /// How much.
     pub volume: Volume,
     /// Whether to tell how far long work has come.
     pub progress: bool,
     /// Whether in colour.
     pub color: ColorChoice,
+}
+
+/// Where something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Output,
+    Error,
 }
 
 /// The mouth.
@@ -71,13 +80,12 @@ impl Ui {
     pub fn show(&self, report: &impl Report) -> u8 {
         let written = match report.bytes() {
             // The report must not get into the bytes.
-            Some(bytes) => {
-                let sent = clean(io::stdout().lock().write_all(bytes));
-                sent.and_then(|()| if self.is_json() { self.json(report, true) } else { Ok(()) })
-                    .and_then(|()| if self.is_json() { Ok(()) } else { self.human(report, true) })
+            Some(bytes) => clean(io::stdout().lock().write_all(bytes))
+                .and_then(|()| self.write(report, Stream::Error)),
+            None if report.form() == Form::Aside && !self.is_json() => {
+                self.write(report, Stream::Error)
             }
-            None if self.wants_json(report) => self.json(report, false),
-            None => self.human(report, false),
+            None => self.write(report, Stream::Output),
         };
         self.debug(|| {
             let took = SystemClock.now().unix_ms() - self.begun.unix_ms();
@@ -92,51 +100,60 @@ impl Ui {
         }
     }
 
-    fn wants_json(&self, report: &impl Report) -> bool {
-        let to_program = report.form() == Form::JsonToPrograms && !io::stdout().is_terminal();
-        self.is_json() || to_program
-    }
-
-    fn json(&self, report: &impl Serialize, aside: bool) -> io::Result<()> {
-        let mut line = serde_json::to_string_pretty(report)?;
-        line.push('\n');
-        if aside {
-            clean(io::stderr().lock().write_all(line.as_bytes()))
-        } else {
-            clean(io::stdout().lock().write_all(line.as_bytes()))
+    fn write(&self, report: &impl Report, to: Stream) -> io::Result<()> {
+        let for_programs = match report.form() {
+            Form::JsonToPrograms => {
+                to == Stream::Output && !self.manner.text && !io::stdout().is_terminal()
+            }
+            Form::Json => true,
+            _ => false,
+        };
+        if self.is_json() || for_programs {
+            return self.json(report, to);
         }
-    }
-
-    fn human(&self, report: &impl Report, aside: bool) -> io::Result<()> {
-        if self.manner.volume == Volume::Quiet && report.form() != Form::Answer {
+        let is_asked_for = matches!(report.form(), Form::Answer | Form::Aside);
+        if self.manner.volume == Volume::Quiet && !is_asked_for {
             return Ok(());
         }
         let mut text = Text::default();
         report.write_human(&mut text);
-        if aside { self.say(&text) } else { self.answer(&text) }
+        self.text(&text, to)
+    }
+
+    fn json(&self, report: &impl Serialize, to: Stream) -> io::Result<()> {
+        let mut line = serde_json::to_string_pretty(report)?;
+        line.push('\n');
+        clean(match to {
+            Stream::Output => io::stdout().lock().write_all(line.as_bytes()),
+            Stream::Error => io::stderr().lock().write_all(line.as_bytes()),
+        })
+    }
+
+    fn text(&self, text: &Text, to: Stream) -> io::Result<()> {
+        let (bytes, color) = (text.as_str().as_bytes(), self.manner.color);
+        clean(match to {
+            Stream::Output => {
+                let mut out = AutoStream::new(io::stdout(), color);
+                out.write_all(bytes).and_then(|()| out.flush())
+            }
+            Stream::Error => AutoStream::new(io::stderr(), color).write_all(bytes),
+        })
     }
 
     /// Writes text to standard output.
     pub fn answer(&self, text: &Text) -> io::Result<()> {
-        let mut out = AutoStream::new(io::stdout(), self.manner.color);
-        clean(out.write_all(text.as_str().as_bytes()).and_then(|()| out.flush()))
-    }
-
-    /// Writes text to standard error.
-    fn say(&self, text: &Text) -> io::Result<()> {
-        let mut out = AutoStream::new(io::stderr(), self.manner.color);
-        clean(out.write_all(text.as_str().as_bytes()))
+        self.text(text, Stream::Output)
     }
 
     /// Shows a failure and gives its exit code.
     pub fn fail(&self, failure: &Failure) -> u8 {
         // Nothing can be done where not even this gets through.
         let _ = if self.is_json() {
-            self.json(failure, true)
+            self.json(failure, Stream::Error)
         } else {
             let mut text = Text::default();
             failure.write_human(&mut text);
-            self.say(&text)
+            self.text(&text, Stream::Error)
         };
         self.debug(|| format!("{:?}", failure.error()));
         failure.exit_code()
@@ -145,7 +162,7 @@ impl Ui {
     fn note(&self, label: &str, message: &str) {
         let mut text = Text::default();
         text.parts(&[(ODD, &format!("{label}: ")), (PLAIN, message)]);
-        let _ = self.say(&text);
+        let _ = self.text(&text, Stream::Error);
     }
 
     /// Says what a person may want to know beside the answer.
@@ -160,7 +177,7 @@ impl Ui {
         if self.manner.volume >= Volume::Verbose {
             let mut text = Text::default();
             text.parts(&[(FAINT, &message())]);
-            let _ = self.say(&text);
+            let _ = self.text(&text, Stream::Error);
         }
     }
 

@@ -29,6 +29,9 @@ impl Repository {
         if revision.contains('\0') {
             return Err(not_found("no revision has this name"));
         }
+        if let Some(oid) = self.without_search(revision)? {
+            return self.peel(&oid)?.ok_or_else(|| not_found("it is not a commit"));
+        }
         // In two steps, since `:/text^{commit}` would be searched for as it is.
         let Some(oid) = self.verify_revision(revision)? else {
             if matches!(revision, "HEAD" | "@") && self.head()?.is_none() {
@@ -37,6 +40,14 @@ impl Repository {
             return Err(not_found("no revision has this name"));
         };
         self.peel(&oid)?.ok_or_else(|| not_found("it is not a commit"))
+    }
+
+    /// The object of a revision that needs no search: HEAD, or a whole id.
+    fn without_search(&self, revision: &str) -> Result<Option<GitOid>> {
+        if matches!(revision, "HEAD" | "@") {
+            return self.head();
+        }
+        Ok(plumbing::parse_oid(revision.as_bytes(), self.oid_len))
     }
 
     /// The commit of HEAD; `None` before the first one.

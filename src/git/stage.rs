@@ -22,6 +22,9 @@ const STAGE: &str = "stage";
 const HASH: &str = "hash files";
 
 /// How often, and how long, another process's short hold on the index is waited for.
+/// From so many paths on, one pack is cheaper than an object file for each.
+const MANY_PATHS: usize = 32;
+
 const LOCK_WAITS_MS: &[u64] = &[10, 20, 40, 80, 160, 320];
 
 const LINK: u32 = 0o120_000;
@@ -80,6 +83,30 @@ impl Repository {
         self.check_staged(paths)
     }
 
+    /// Stages paths as [`Repository::stage`] does, where the caller knows which entry each must
+    /// get (`None`: no entry); returns the paths that git's own reading of the work tree gave
+    /// another one.
+    pub fn stage_as(&self, wanted: &[(RepoPath, Option<(u32, GitOid)>)]) -> Result<Vec<RepoPath>> {
+        self.top(STAGE)?;
+        let mut input = Vec::new();
+        for (path, _) in wanted {
+            input.extend_from_slice(path.as_bytes());
+            input.push(0);
+        }
+        let options = ["--add", "--remove", "--stdin"];
+        if wanted.len() < MANY_PATHS {
+            self.update_index(&options, &input)?;
+        } else {
+            self.update_index_into_pack(&options, &input)?;
+        }
+        let paths: Vec<RepoPath> = wanted.iter().map(|(path, _)| path.clone()).collect();
+        let index = self.index_by_path(&paths)?;
+        let differs = |(path, entry): &&(RepoPath, Option<(u32, GitOid)>)| {
+            index.get(path).map(|found| (found.mode, found.oid)) != *entry
+        };
+        Ok(wanted.iter().filter(differs).map(|(path, _)| path.clone()).collect())
+    }
+
     /// Makes index entries out of modes and objects, no file and no filter involved; `None`
     /// removes the entry. Errors as for [`Repository::stage`].
     pub fn stage_entries(&self, entries: &[(RepoPath, Option<(u32, GitOid)>)]) -> Result<()> {
@@ -109,12 +136,22 @@ impl Repository {
     }
 
     fn update_index(&self, options: &[&str], input: &[u8]) -> Result<()> {
+        self.update_index_with(&[], options, input)
+    }
+
+    /// Lets git write all new objects into one pack instead of a file each: files above the
+    /// threshold that need no conversion go there.
+    fn update_index_into_pack(&self, options: &[&str], input: &[u8]) -> Result<()> {
+        self.update_index_with(&["-c", "core.bigFileThreshold=1"], options, input)
+    }
+
+    fn update_index_with(&self, before: &[&str], options: &[&str], input: &[u8]) -> Result<()> {
         if input.is_empty() {
             return Ok(());
         }
         let mut waits_ms = LOCK_WAITS_MS.iter();
         loop {
-            let mut command = self.writing(["update-index", "-z"]);
+            let mut command = self.writing(before.iter().chain(&["update-index", "-z"]));
             command.args(options);
             let output = plumbing::run(STAGE, command, input)?;
             if output.status.success() {

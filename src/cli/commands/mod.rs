@@ -1,11 +1,24 @@
 //! The commands, one a file: what each takes, and a short way into the library.
 
+pub mod cat;
+pub mod config_show;
+pub mod drop;
+pub mod evidence;
+pub mod fsck;
+pub mod health_check;
+pub mod hook;
 pub mod hooks;
 pub mod init;
 pub mod list;
+pub mod log;
+pub mod reconcile;
 pub mod restore;
+pub mod schema;
+pub mod show;
 pub mod status;
 pub mod store;
+pub mod undo;
+pub mod verify;
 
 use std::str::FromStr;
 

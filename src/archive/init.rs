@@ -7,8 +7,8 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::config;
-use crate::error::{Error, Result};
+use crate::config::{self, Config};
+use crate::error::{Error, Refusal, Result};
 use crate::fs::{self as files, Executable};
 use crate::model::{RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
@@ -68,6 +68,7 @@ pub struct StubCounts {
 pub fn init(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> {
     let mut report = InitReport::default();
     workspace.check_links()?;
+    check_same(workspace, options)?;
     if options.trust {
         report.trusted = trust_places(workspace)?;
     }
@@ -82,6 +83,30 @@ pub fn init(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> 
     report.stubs = count_stubs(workspace, &mut archive)?;
     drop(lock);
     Ok(report)
+}
+
+/// What is set already is not rewritten: another label or URL is refused, not passed over.
+fn check_same(workspace: &Workspace, options: &InitOptions) -> Result<()> {
+    let Some(text) = read_text(workspace, config::TRACKED_FILE)? else { return Ok(()) };
+    let known = config::label_of(text.as_bytes());
+    if let (Some(given), Some(label)) = (&options.label, known)
+        && *given != label
+    {
+        let label = label.to_string();
+        return Err(Error::refused("label", given.to_string(), Refusal::OtherLabel { label }));
+    }
+    if let Some((_, url)) = &options.backend {
+        let tracked = Config::from_text(config::TRACKED_FILE, &text)?;
+        if tracked.url().expose() != url {
+            return Err(Error::Config {
+                what: "`backend.url` must be set by hand, since the file is there already"
+                    .to_owned(),
+                origin: format!("{}:1", config::TRACKED_FILE),
+                nearest: None,
+            });
+        }
+    }
+    Ok(())
 }
 
 fn trust_places(workspace: &Workspace) -> Result<Vec<String>> {

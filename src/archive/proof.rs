@@ -103,7 +103,7 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
     }
     // On a file that several clones share the rows between ours are theirs.
     journal(&mut archive, workspace.is_embedded(), &mut report)?;
-    tree(workspace, &mut archive, &mut report)?;
+    tree(workspace, &mut archive, table.complaints.is_empty(), &mut report)?;
     report.ok = report.findings.iter().all(|finding| finding.severity < Severity::Error);
     Ok(report)
 }
@@ -112,10 +112,10 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
 enum Known {
     /// It is there, in this row.
     Same(i64),
-    /// Another record has its number, and both follow the same one.
-    Forked,
-    /// Another record has its number.
-    Other,
+    /// Another record has its number in this row, and both follow the same one.
+    Forked(i64),
+    /// Another record has its number in this row.
+    Other(i64),
     /// The log is this archive's, and has no record of that number.
     Lost,
     /// The log is unknown.
@@ -126,12 +126,13 @@ fn look_up(archive: &mut Archive, record: &Record, digest: Digest) -> Result<Kno
     let mut ledger = archive.ledger();
     match ledger.digest_at(&record.log, record.seq)? {
         Some((row, known)) if known == digest => Ok(Known::Same(row)),
-        Some(_) => {
+        Some((row, _)) => {
             let before = match record.seq {
                 1 => Some(Digest::ZERO),
                 seq => ledger.digest_at(&record.log, seq - 1)?.map(|(_, digest)| digest),
             };
-            Ok(if before == Some(record.prev) { Known::Forked } else { Known::Other })
+            let forked = before == Some(record.prev);
+            Ok(if forked { Known::Forked(row) } else { Known::Other(row) })
         }
         None => {
             let ours = ledger.logs()?.iter().any(|head| head.log == record.log);
@@ -140,75 +141,116 @@ fn look_up(archive: &mut Archive, record: &Record, digest: Digest) -> Result<Kno
     }
 }
 
+/// How far the walk through the journal has come.
+struct Walk {
+    place: String,
+    /// Whether this archive's file is nobody else's: rows of the table are then lines here.
+    alone: bool,
+    last_row: i64,
+    /// A line that may be edited, or of a second writer: the next one tells.
+    doubtful: Option<(u64, Record, Digest)>,
+    findings: Vec<Finding>,
+}
+
+impl Walk {
+    fn found(&mut self, rule: &'static Rule, message: String) {
+        if self.findings.len() < MOST {
+            let finding = Finding::new(rule, &*self.place, message);
+            self.findings.push(finding.hint("git codex-archive evidence log"));
+        }
+    }
+
+    fn line(&mut self, archive: &mut Archive, line: &JournalLine) -> Result<()> {
+        let number = line.number;
+        let (record, digest) = match line.record() {
+            Ok(record) => record,
+            Err(fault) => {
+                self.settle(None);
+                self.found(&JOURNAL_EDITED, format!("line {number}: {fault}"));
+                // It stands for some row: what follows is not missing for it.
+                self.last_row += 1;
+                return Ok(());
+            }
+        };
+        self.settle(Some(&record));
+        let name = name(number, &record);
+        match look_up(archive, &record, digest)? {
+            Known::Same(row) => {
+                if self.alone && row > self.last_row + 1 {
+                    self.found(&JOURNAL_GAP, format!("{name}: records before it are missing"));
+                } else if row <= self.last_row {
+                    self.found(&JOURNAL_GAP, format!("{name}: it stands behind a later one"));
+                }
+                self.last_row = row;
+            }
+            Known::Forked(row) => {
+                self.last_row = row;
+                self.doubtful = Some((number, record, digest));
+            }
+            Known::Other(row) => {
+                self.last_row = row;
+                self.found(&JOURNAL_EDITED, format!("{name}: the table has another record"));
+            }
+            Known::Lost | Known::Foreign => {
+                self.found(&TABLE_SHORT, format!("{name}: the table lacks this record"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names what a doubtful line is: where the journal goes on from it, or has the table's record
+    /// too, there were two writers; an edited line stands alone.
+    fn settle(&mut self, next: Option<&Record>) {
+        let Some((number, record, digest)) = self.doubtful.take() else { return };
+        let name = name(number, &record);
+        let goes_on = next.is_some_and(|next| {
+            next.log == record.log && (next.prev == digest || next.seq == record.seq)
+        });
+        if goes_on {
+            self.found(&TWO_WRITERS, format!("{name}: the table has another successor"));
+        } else {
+            self.found(&JOURNAL_EDITED, format!("{name}: the table has another record"));
+        }
+    }
+}
+
+fn name(number: u64, record: &Record) -> String {
+    format!("line {number}, record {} of log {}", record.seq, record.log)
+}
+
 fn journal(archive: &mut Archive, alone: bool, report: &mut ProofReport) -> Result<()> {
     let place = archive.journal().path().display().to_string();
-    let mut findings = Vec::new();
-    let mut last_row = None;
+    let mut walk = Walk { place, alone, last_row: 0, doubtful: None, findings: Vec::new() };
     for line in archive.journal().lines()? {
         let line = line?;
         if line.is_torn {
             let message = format!("line {} is torn; the next command cuts it off", line.number);
-            findings.push(Finding::new(&JOURNAL_TORN, &*place, message));
+            walk.findings.push(Finding::new(&JOURNAL_TORN, &*walk.place, message));
             continue;
         }
         report.journal_lines += 1;
-        if let Some(finding) = journal_line(archive, alone, &place, &line, &mut last_row)?
-            && findings.len() < MOST
-        {
-            findings.push(finding.hint("git codex-archive evidence log"));
-        }
+        walk.line(archive, &line)?;
     }
-    let after = last_row.unwrap_or(0);
-    let mut missing = archive.ledger().records_after(after, 1000)?.len();
-    if !alone {
-        missing = 0;
-    }
+    walk.settle(None);
+    let missing = match alone {
+        true => archive.ledger().records_after(walk.last_row, 1000)?.len(),
+        false => 0,
+    };
     if missing > 0 {
         let more = if missing == 1000 { "at least " } else { "" };
-        let message = format!("the last {more}{missing} records of the table are missing");
-        findings.push(Finding::new(&JOURNAL_SHORT, &*place, message));
+        let message = format!("it lacks {more}{missing} of the table's records at its end");
+        walk.findings.push(Finding::new(&JOURNAL_SHORT, &*walk.place, message));
     }
-    report.findings.extend(findings);
+    report.findings.append(&mut walk.findings);
     Ok(())
 }
 
-fn journal_line(
+fn tree(
+    workspace: &Workspace,
     archive: &mut Archive,
-    alone: bool,
-    place: &str,
-    line: &JournalLine,
-    last_row: &mut Option<i64>,
-) -> Result<Option<Finding>> {
-    let number = line.number;
-    let found = |rule, message: String| Ok(Some(Finding::new(rule, place, message)));
-    let (record, digest) = match line.record() {
-        Ok(record) => record,
-        Err(fault) => return found(&JOURNAL_EDITED, format!("line {number}: {fault}")),
-    };
-    let name = format!("line {number}, record {} of log {}", record.seq, record.log);
-    match look_up(archive, &record, digest)? {
-        Known::Same(row) => {
-            let expected = last_row.map_or(1, |last| last + 1);
-            *last_row = Some(row);
-            if alone && row != expected {
-                let what = if row > expected {
-                    "records before it are missing"
-                } else {
-                    "it stands behind a later one"
-                };
-                return found(&JOURNAL_GAP, format!("{name}: {what}"));
-            }
-            Ok(None)
-        }
-        Known::Forked => found(&TWO_WRITERS, format!("{name}: the table has another successor")),
-        Known::Other => found(&JOURNAL_EDITED, format!("{name}: the table has another record")),
-        Known::Lost | Known::Foreign => {
-            found(&TABLE_SHORT, format!("{name}: the table lacks this record"))
-        }
-    }
-}
-
-fn tree(workspace: &Workspace, archive: &mut Archive, report: &mut ProofReport) -> Result<()> {
+    whole: bool,
+    report: &mut ProofReport,
+) -> Result<()> {
     let Some(repository) = &workspace.repository else { return Ok(()) };
     let (segments, bad) = segments::in_index(repository)?;
     for segment in bad.iter().take(MOST) {
@@ -227,8 +269,11 @@ fn tree(workspace: &Workspace, archive: &mut Archive, report: &mut ProofReport) 
                     *foreign.entry(record.log).or_default() += 1;
                     continue;
                 }
-                Known::Forked => (&TWO_WRITERS, "the table has another successor"),
-                Known::Other => (&SEGMENT_DIFFERS, "the table has another record"),
+                // Two valid chains are two writers; a broken one is damage.
+                Known::Forked(_) if whole => (&TWO_WRITERS, "the table has another successor"),
+                Known::Forked(_) | Known::Other(_) => {
+                    (&SEGMENT_DIFFERS, "the table has another record")
+                }
                 Known::Lost => (&TABLE_SHORT, "the table lacks this record"),
             };
             let message = format!("record {} of log {}: {what}", record.seq, record.log);
@@ -240,4 +285,86 @@ fn tree(workspace: &Workspace, archive: &mut Archive, report: &mut ProofReport) 
     }
     report.foreign_records = foreign.values().sum();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::archive::Opening;
+    use crate::config::Environment;
+    use crate::evidence::{Action, Event};
+    use crate::model::DeedId;
+
+    /// An archive in a plain folder with a log of five records, and its journal's lines.
+    fn sealed() -> (tempfile::TempDir, Workspace, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = Environment::default();
+        let opening = Opening { cwd: dir.path(), file: None, flags: &[], environment };
+        let workspace = Workspace::open(opening).unwrap();
+        let mut archive = Archive::create(&workspace).unwrap();
+        for _ in 0..4 {
+            let event = Event::new(Action::Drill, "marc");
+            archive.journaled("", DeedId::random(), |_| Ok(((), vec![(event, None)]))).unwrap();
+        }
+        let text = fs::read_to_string(workspace.journal_file().unwrap()).unwrap();
+        (dir, workspace, text.lines().map(str::to_owned).collect())
+    }
+
+    fn rules(workspace: &Workspace, lines: &[&str]) -> Vec<&'static str> {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(workspace.journal_file().unwrap(), text).unwrap();
+        let report = prove(workspace).unwrap();
+        report.findings.iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn damage_to_the_journal_has_names() {
+        let (_dir, workspace, lines) = sealed();
+        let all: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let [a, b, c, d, e] = all[..] else { panic!("{} lines", all.len()) };
+        assert_eq!(rules(&workspace, &all), [""; 0]);
+        assert_eq!(rules(&workspace, &[a, b, c]), ["journal-short"]);
+        assert_eq!(rules(&workspace, &[]), ["journal-short"]);
+        assert_eq!(rules(&workspace, &[a, c, d, e]), ["journal-gap"]);
+        assert_eq!(rules(&workspace, &[a, b, d, c, e]), ["journal-gap"; 3]);
+        assert_eq!(rules(&workspace, &[a, b, b, c, d, e]), ["journal-gap"]);
+        assert_eq!(rules(&workspace, &[a, "{}", c, d, e]), ["journal-edited"]);
+        let edited = b.replace("marc", "mark");
+        assert_eq!(rules(&workspace, &[a, &edited, c, d, e]), ["journal-edited"]);
+        let edited = e.replace("marc", "mark");
+        assert_eq!(rules(&workspace, &[a, b, c, d, &edited]), ["journal-edited"]);
+    }
+
+    #[test]
+    fn a_second_writer_is_told_from_tampering() {
+        let (_dir, workspace, lines) = sealed();
+        let all: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut second = Record::parse(all[3].as_bytes()).unwrap();
+        "luna".clone_into(&mut second.event.actor);
+        let mut third = second.clone();
+        (third.seq, third.prev) = (second.seq + 1, second.digest().unwrap());
+        let (second, third) = (second.render().unwrap(), third.render().unwrap());
+        // One lost record of an archive that was put back from a backup, then two.
+        let lines = [all[0], all[1], all[2], &*second, all[3], all[4]];
+        assert_eq!(rules(&workspace, &lines)[0], "two-writers");
+        let lines = [all[0], all[1], all[2], &*second, &*third, all[3], all[4]];
+        assert_eq!(rules(&workspace, &lines)[0], "two-writers");
+    }
+
+    #[test]
+    fn a_torn_line_is_a_note_and_a_lost_record_is_not() {
+        let (_dir, workspace, lines) = sealed();
+        let journal = workspace.journal_file().unwrap();
+        fs::write(&journal, format!("{}\n{}", lines.join("\n"), "{\"action\"")).unwrap();
+        let report = prove(&workspace).unwrap();
+        assert!(report.ok && report.findings[0].rule == "journal-torn");
+        let mut next = Record::parse(lines[4].as_bytes()).unwrap();
+        (next.seq, next.prev) = (6, next.digest().unwrap());
+        let next = next.render().unwrap();
+        let mut all: Vec<&str> = lines.iter().map(String::as_str).collect();
+        all.push(&next);
+        assert_eq!(rules(&workspace, &all), ["table-short"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! What a command works in: the repository, its configuration, and who is at the keyboard.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::hints::Place;
 use super::ui::Ui;
@@ -16,6 +16,7 @@ pub struct Context<'a> {
     /// The mouth.
     pub ui: &'a Ui,
     environment: Environment,
+    file: Option<PathBuf>,
 }
 
 impl<'a> Context<'a> {
@@ -31,7 +32,12 @@ impl<'a> Context<'a> {
             Ok(file) => format!("archive {}", file.display()),
             Err(error) => format!("archive: {error}"),
         });
-        Ok(Self { workspace, ui, environment })
+        Ok(Self { workspace, ui, environment, file: file.map(Path::to_path_buf) })
+    }
+
+    /// The same once more, after the configuration was written.
+    pub fn reopen(&self) -> Result<Self> {
+        Self::open(self.ui, self.file.as_deref(), &[])
     }
 
     /// Who does it: `--by`, else `CODEX_ACTOR`, else git's `user.email`.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
@@ -159,20 +160,42 @@ enum Command {
 
 /// Runs the command line of this process; gives its exit code.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(said) => {
-            // Help goes to standard output and ends well; a usage error ends with 2.
-            let _ = said.print();
-            return ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2));
+    let code = match Cli::try_parse() {
+        Ok(cli) => {
+            let ui = Ui::new(cli.globals.manner());
+            dispatch(&ui, cli).unwrap_or_else(|failure| ui.fail(&failure))
         }
-    };
-    let ui = Ui::new(cli.globals.manner());
-    let code = match dispatch(&ui, cli) {
-        Ok(code) => code,
-        Err(failure) => ui.fail(&failure),
+        Err(said) => not_parsed(&said),
     };
     ExitCode::from(code)
+}
+
+/// Shows help, or what is wrong with a command line that was not understood.
+fn not_parsed(said: &clap::Error) -> u8 {
+    let asks = |word: &str| std::env::args_os().any(|argument| argument == word);
+    let color = ColorChoice::Auto;
+    let volume = Volume::Normal;
+    let ui = Ui::new(Manner { json: asks("--json"), text: false, volume, progress: false, color });
+    if !said.use_stderr() {
+        ui.help(&said.render().ansi().to_string());
+        return 0;
+    }
+    let rendered = match said.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        _ => said.render().to_string(),
+    };
+    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    // git keeps `--help` for itself and looks for a manual page.
+    let message = message.split("For more information, try").next().unwrap_or_default();
+    let words = || std::env::args().skip(1);
+    let mut root = Cli::command();
+    root.build();
+    let command = words().find(|word| root.find_subcommand(word).is_some());
+    let hint = command.map_or_else(
+        || "git codex-archive -h".to_owned(),
+        |command| format!("git codex-archive {command} -h"),
+    );
+    ui.fail(&Failure::usage(message.trim_end(), hint))
 }
 
 fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
@@ -185,7 +208,7 @@ fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
             .map_err(|source| early(Error::io("change to", directory)(source)))?;
     }
     let Some(command) = cli.command else {
-        let _ = Cli::command().print_help();
+        ui.help(&Cli::command().render_help().ansi().to_string());
         return Ok(0);
     };
     let file = cli.globals.config.as_deref();

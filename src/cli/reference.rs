@@ -13,7 +13,8 @@ pub fn markdown() -> String {
     root.build();
     let mut out = String::from(HEAD);
     out.push_str("\n## Global options\n\n");
-    let globals = root.get_arguments().filter(|argument| argument.is_global_set());
+    let globals =
+        root.get_arguments().filter(|argument| argument.is_global_set() && !argument.is_hide_set());
     globals.for_each(|argument| write_argument(&mut out, argument));
     if let Some(examples) = root.get_after_help() {
         out.push_str(&format!("\n```text\n{examples}\n```\n"));

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::hints::{Place, hints};
 use super::text::{BAD, FAINT, PLAIN, Text};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// What sort of report it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,40 +47,63 @@ pub trait Report: Serialize {
 /// An error on its way to the user.
 #[derive(Debug)]
 pub struct Failure {
-    error: Error,
+    cause: Cause,
     hints: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// The library's.
+    Library(Error),
+    /// The command line makes no sense; in the words of its parser.
+    Usage(String),
 }
 
 impl Failure {
     /// What becomes of `error`, which was met at `place`.
     pub fn new(error: Error, place: &Place) -> Self {
         let hints = hints(&error, place);
-        Self { error, hints }
+        Self { cause: Cause::Library(error), hints }
     }
 
-    /// The error itself.
-    pub fn error(&self) -> &Error {
-        &self.error
+    /// A command line that makes no sense, and what to type to learn more.
+    pub fn usage(message: &str, hint: String) -> Self {
+        Self { cause: Cause::Usage(message.to_owned()), hints: vec![hint] }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match &self.cause {
+            Cause::Library(error) => error.kind(),
+            Cause::Usage(_) => ErrorKind::Usage,
+        }
     }
 
     /// The exit code of the error's kind.
     pub fn exit_code(&self) -> u8 {
-        self.error.kind().exit_code()
+        self.kind().exit_code()
+    }
+
+    fn message(&self) -> String {
+        match &self.cause {
+            Cause::Library(error) => error.to_string(),
+            Cause::Usage(message) => message.clone(),
+        }
     }
 
     fn causes(&self) -> Vec<String> {
-        let mut causes = Vec::new();
-        let mut next = self.error.source();
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
-        causes
+        let Cause::Library(error) = &self.cause else { return Vec::new() };
+        let first: Option<&dyn std::error::Error> = error.source();
+        let causes =
+            std::iter::successors(first, |cause: &&dyn std::error::Error| (*cause).source());
+        causes.map(ToString::to_string).collect()
     }
 
     /// Writes it for people.
     pub fn write_human(&self, out: &mut Text) {
-        out.parts(&[(BAD, "error: "), (PLAIN, &self.error.to_string())]);
+        let message = self.message();
+        let mut lines = message.lines().filter(|line| !line.trim().is_empty());
+        out.parts(&[(BAD, "error: "), (PLAIN, lines.next().unwrap_or_default())]);
+        lines.for_each(|line| out.line(line));
         for cause in self.causes() {
             out.parts(&[(FAINT, "caused by: "), (PLAIN, &cause)]);
         }
@@ -93,8 +116,8 @@ impl Failure {
 impl Serialize for Failure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let error = ErrorObject {
-            kind: self.error.kind().word(),
-            message: self.error.to_string(),
+            kind: self.kind().word(),
+            message: self.message(),
             causes: self.causes(),
             hints: &self.hints,
             exit: self.exit_code(),

@@ -84,6 +84,7 @@ impl Text {
                     line.push_str(&format!("{cell:<width$}  ", width = widths[at]));
                 }
             }
+            line.truncate(line.trim_end().len());
             line
         };
         let head: Vec<String> = head.iter().map(ToString::to_string).collect();

@@ -145,6 +145,13 @@ impl Ui {
         self.text(text, Stream::Output)
     }
 
+    /// Writes text that has its styles already, such as the parser's help, to standard output.
+    pub fn help(&self, text: &str) {
+        let mut out = AutoStream::new(io::stdout(), self.manner.color);
+        // Nothing can be done where not even this gets through.
+        let _ = clean(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+
     /// Shows a failure and gives its exit code.
     pub fn fail(&self, failure: &Failure) -> u8 {
         // Nothing can be done where not even this gets through.
@@ -155,7 +162,7 @@ impl Ui {
             failure.write_human(&mut text);
             self.text(&text, Stream::Error)
         };
-        self.debug(|| format!("{:?}", failure.error()));
+        self.debug(|| format!("{failure:?}"));
         failure.exit_code()
     }
 

@@ -62,7 +62,12 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Initialised> {
         backend: url.map(|url| (workspace.config.backend().to_string(), url)),
         trust: args.trust,
     };
-    let report = init(workspace, &options)?;
+    let mut report = init(workspace, &options)?;
+    if args.trust && args.url.is_some() {
+        // The place stands in the configuration only now.
+        let again = InitOptions { trust: true, ..InitOptions::default() };
+        report.trusted = init(&context.reopen()?.workspace, &again)?.trusted;
+    }
     let hooks = if args.hooks { Some(hooks::install(context, hooks::Way::Usual)?) } else { None };
     Ok(Initialised { report, hooks })
 }

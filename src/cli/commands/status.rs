@@ -40,7 +40,8 @@ impl Report for Shown {
     fn write_human(&self, out: &mut Text) {
         let report = &self.report;
         out.field("repo label", report.label.as_deref().unwrap_or("none yet"));
-        out.field("archive", &report.archive);
+        let archive = if report.archive.is_empty() { "not usable" } else { &report.archive };
+        out.field("archive", archive);
         match &report.trouble {
             Some(trouble) => out.parts(&[(BAD, "              "), (BAD, trouble)]),
             None => {

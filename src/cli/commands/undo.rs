@@ -5,6 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, PLAIN, Text};
 use crate::error::Result;
+use crate::evidence::SEGMENT_FOLDER;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive undo";
@@ -32,7 +33,8 @@ impl Report for UndoReport {
         let what = format!(" {} (deed {})", self.action, self.deed);
         out.parts(&[(GOOD, "Took back"), (PLAIN, &what)]);
         for path in &self.paths {
-            out.field("as before", path);
+            let is_segment = path.starts_with(SEGMENT_FOLDER);
+            out.field(if is_segment { "taken out" } else { "as before" }, path);
         }
         out.field("record", &self.evidence);
     }

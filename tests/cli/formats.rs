@@ -17,7 +17,10 @@ fn ids_are_a_pure_function_of_label_path_and_content() {
     let repo = TestRepo::new();
     repo.file("src/old.py", "print('old')\n").commit("one");
     let told = repo.archive(["store", "other", "src/old.py", "--reason", "dead"]).ok().json();
-    assert_eq!(told["items"][0]["tombstone"], id_of("other", "src/old.py", b"print('old')\n").as_str());
+    assert_eq!(
+        told["items"][0]["tombstone"],
+        id_of("other", "src/old.py", b"print('old')\n").as_str()
+    );
 }
 
 #[test]
@@ -128,7 +131,8 @@ fn a_segment_is_named_by_its_last_digest_and_its_date() {
     let text = repo.read(path);
     let last = text.lines().last().unwrap();
     let record: Value = serde_json::from_str(last).unwrap();
-    let (year, month) = (&record["ts"].as_str().unwrap()[..4], &record["ts"].as_str().unwrap()[5..7]);
+    let (year, month) =
+        (&record["ts"].as_str().unwrap()[..4], &record["ts"].as_str().unwrap()[5..7]);
     let name = &sha256(last.as_bytes())[..16];
     assert_eq!(path, format!(".codex/evidence/segments/{year}/{month}/{name}.jsonl"));
     // Line for line what the journal has.
@@ -151,9 +155,9 @@ fn paths_are_spelt_one_way() {
     let mut text = b"codex-archive/item/v1\0_codex_\0".to_vec();
     text.extend_from_slice(raw);
     text.push(0);
-    text.extend((0..64).step_by(2).map(|at| {
-        u8::from_str_radix(&sha256(b"odd\n")[at..at + 2], 16).unwrap()
-    }));
+    text.extend(
+        (0..64).step_by(2).map(|at| u8::from_str_radix(&sha256(b"odd\n")[at..at + 2], 16).unwrap()),
+    );
     let id = told["items"][0]["tombstone"].as_str().unwrap();
     assert_eq!(id[..8], sha256(&text)[..8]);
     repo.try_commit("retire odd").ok();

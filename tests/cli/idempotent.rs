@@ -180,10 +180,7 @@ fn a_managers_folder_is_left_alone() {
     fs::create_dir_all(repo.top.join(".husky/_")).unwrap();
     repo.git(["config", "core.hooksPath", ".husky/_"]).ok();
     repo.unchanged(|repo| {
-        repo
-            .archive(["hooks", "install"])
-            .says("husky")
-            .says("git codex-archive hook pre-commit");
+        repo.archive(["hooks", "install"]).says("husky").says("git codex-archive hook pre-commit");
     });
 }
 

@@ -55,7 +55,8 @@ fn store_list_show_and_verify() {
     let show = repo.archive(["show", &id, "--json"]).ok();
     pin("json-show", &repo, &show);
     let shown = show.json();
-    for item in [&told["items"][0], if shown["item"].is_object() { &shown["item"] } else { &shown }] {
+    for item in [&told["items"][0], if shown["item"].is_object() { &shown["item"] } else { &shown }]
+    {
         for key in ITEM {
             assert!(item.get(key).is_some(), "`{key}` is missing: {item}");
         }
@@ -211,9 +212,26 @@ fn a_closed_pipe_is_a_clean_end() {
 fn help_has_examples() {
     let repo = TestRepo::new();
     for command in [
-        "init", "store", "restore", "drop", "reconcile", "undo", "list", "show", "cat", "log",
-        "verify", "hooks", "fsck", "evidence", "status", "tour", "config-show", "health-check",
-        "schema", "hook",
+        "init",
+        "store",
+        "restore",
+        "drop",
+        "reconcile",
+        "undo",
+        "list",
+        "show",
+        "cat",
+        "log",
+        "verify",
+        "hooks",
+        "fsck",
+        "evidence",
+        "status",
+        "tour",
+        "config-show",
+        "health-check",
+        "schema",
+        "hook",
     ] {
         let help = repo.archive([command, "-h"]).ok();
         assert!(help.stdout.contains("git codex-archive"), "{help}");

@@ -2,6 +2,8 @@
 //!
 //! One binary, since each link costs seconds; one module a theme.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -70,8 +70,12 @@ fn many_paths_are_one_deed_in_lexicographic_order() {
     repo.file("z.py", "z").file("a/2.py", "2").file("a/10.py", "10").file("docs/x.md", "x");
     repo.commit("more");
     let told = repo.store(&["z.py", "docs/*.md", "a"]);
-    let paths: Vec<_> =
-        told["items"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap()).collect();
+    let paths: Vec<_> = told["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["path"].as_str().unwrap())
+        .collect();
     assert_eq!(paths, ["a/10.py", "a/2.py", "docs/x.md", "z.py"]);
     assert_eq!(repo.segments().len(), 1);
     let segment = repo.read(told["evidence_segment"].as_str().unwrap());
@@ -93,7 +97,9 @@ fn all_paths_or_none() {
     repo.file("a.py", "a").file("b.py", "b").commit("more");
     repo.append("b.py", "dirty");
     repo.unchanged(|repo| {
-        repo.archive(["store", "_codex_", "a.py", "b.py", "--reason", "dead"]).fails(6).says("b.py");
+        repo.archive(["store", "_codex_", "a.py", "b.py", "--reason", "dead"])
+            .fails(6)
+            .says("b.py");
     });
 }
 
@@ -295,7 +301,7 @@ fn push_is_judged_before_it_leaves() {
     // A mistake that a later commit mends can be pushed; so can a branch be deleted.
     repo.git(["restore", "--source=HEAD~1", "--staged", "--worktree", "src/old.py"]).ok();
     repo.git(["commit", "-qm", "as it was"]).ok();
-    repo.git(["push", "-q", "origin", "main", "main:gone", "v1"]).ok();
+    repo.git(["push", "-q", "origin", "main", "main:gone"]).ok();
     repo.git(["push", "-q", "origin", ":gone"]).ok();
 }
 
@@ -463,13 +469,8 @@ fn ci(repo: &TestRepo, body: &str) -> crate::common::Outcome {
     let clone = repo.fresh_clone(&name);
     clone.git(["switch", "-q", "prune"]).ok();
     clone.file("body.md", body);
-    let judged = clone.archive([
-        "verify",
-        "--range",
-        "origin/main..HEAD",
-        "--citations",
-        "body.md",
-    ]);
+    let judged =
+        clone.archive(["verify", "--range", "origin/main..HEAD", "--citations", "body.md"]);
     assert!(!clone.has(".codex/archive.sqlite"), "verify made an archive");
     assert!(!clone.common_dir().join("codex-archive").exists(), "verify made a folder");
     judged

@@ -206,26 +206,30 @@ fn an_old_segments_citation_is_refused() {
 #[test]
 fn a_replayed_restore_explains_nothing() {
     let repo = TestRepo::ready();
-    // One segment whose first line, alone, would be a segment of its own.
     repo.store(&["src"]);
     repo.try_commit("retire both").ok();
-    repo.archive(["restore", "--stage", "src/old.py"]).ok();
-    repo.try_commit("old is back").ok();
-    let before = repo.segments();
-    repo.store(&["src/old.py"]);
-    repo.try_commit("retire old again").ok();
-    // The file is put back by hand, and the old RESTORE shall explain it.
-    let restore = before
-        .iter()
-        .find(|segment| repo.read(*segment).contains("\"RESTORE\""))
-        .unwrap()
-        .clone();
-    repo.file("src/old.py", "print('not old')\n");
-    let line = repo.read(&restore);
-    repo.git(["rm", "-q", "--cached", &restore]).ok();
-    repo.file(".codex/evidence/segments/2026/01/0000000000000000.jsonl", line);
+    // One deed with two RESTORE records: its first line would be a segment of its own.
+    repo.git(["revert", "--no-edit", "HEAD"]).ok();
+    repo.archive(["reconcile"]).ok();
+    repo.try_commit("both are back").ok();
+    let segments = repo.segments();
+    let restores = segments.iter().find(|it| repo.read(it).contains("\"RESTORE\"")).unwrap();
+    let first = records_of(&repo, restores).remove(0);
+    let path = first["path"].as_str().unwrap();
+    assert_eq!(records_of(&repo, restores).len(), 2);
+    repo.store(&["src"]);
+    repo.try_commit("retire both again").ok();
+    // Something else takes the stub's place, and the old record shall explain it.
+    repo.file(path, "print('never archived')\n");
+    let copy = forge_segment(&repo, std::slice::from_ref(&first));
     repo.git(["add", "-A"]).ok();
-    repo.try_commit("replayed").fails(1).says("src/old.py");
+    repo.try_commit("replayed").fails(1).says(path).says(&copy);
+    // Nor does it where the segment it was taken from goes in the same commit.
+    repo.git(["rm", "-q", restores]).ok();
+    repo.try_commit("replayed").fails(1).says(path);
+    // Nor offline, nor at the remote end.
+    repo.git(["commit", "-qnm", "sneaked in"]).ok();
+    repo.archive(["verify", "--range", "HEAD~1..HEAD", "--offline"]).fails(4).says(path);
 }
 
 #[test]
@@ -392,6 +396,44 @@ fn a_commit_of_named_files_that_forgets_the_segment() {
     }
     repo.try_commit("retire").ok();
     assert_eq!(repo.status(), "");
+    repo.is_well();
+}
+
+#[test]
+fn a_second_segment_that_was_left_out() {
+    let repo = with_a_colleague();
+    repo.archive(["restore", "--stage", "src/old.py"]).ok();
+    repo.try_commit("back").ok();
+    let told = repo.store(&["src/old.py"]);
+    let segment = told["evidence_segment"].as_str().unwrap();
+    repo.git(["rm", "-q", "--cached", segment]).ok();
+    let refused = repo.try_commit("away").fails(1).says("src/old.py");
+    assert!(refused.hint().contains(segment), "{refused}");
+    repo.types(&refused.hint()).ok();
+    repo.try_commit("away").ok();
+    repo.is_well();
+}
+
+#[test]
+fn a_stub_that_comes_back_after_it_was_put_back_needs_a_new_record() {
+    let repo = with_a_colleague();
+    let stub = repo.read("src/old.py");
+    repo.archive(["restore", "--stage", "src/old.py"]).ok();
+    repo.try_commit("back").ok();
+    repo.file("src/old.py", stub).git(["add", "-A"]).ok();
+    let refused = repo.try_commit("by hand").fails(1).says("src/old.py");
+    repo.types(&refused.hint()).ok();
+    repo.try_commit("by hand, and reconciled").ok();
+    repo.is_well();
+}
+
+#[test]
+fn a_broken_stub_that_somebody_pushed_is_mended_by_a_revert() {
+    let repo = with_a_colleague();
+    repo.append("src/old.py", "# more\n").git(["commit", "-qanm", "broken"]).ok();
+    repo.git(["push", "-q", "--no-verify", "origin", "main"]).ok();
+    repo.git(["revert", "--no-edit", "HEAD"]).ok();
+    repo.git(["push", "-q", "origin", "main"]).ok();
     repo.is_well();
 }
 

@@ -213,7 +213,9 @@ fn the_views_have_the_seeds_columns() {
                 delete_after, restored_at, purged_at FROM item";
     let row = repo.sql(item);
     let commit = repo.git(["rev-parse", "HEAD~1"]).ok().stdout;
-    for word in ["_codex_", "src/old.py", "100644", commit.trim(), "pruned", "marc@example.com", &id] {
+    for word in
+        ["_codex_", "src/old.py", "100644", commit.trim(), "pruned", "marc@example.com", &id]
+    {
         assert!(row.contains(word), "{word}: {row}");
     }
     let blob = repo.git(["rev-parse", "HEAD~1:src/old.py"]).ok().stdout;

@@ -42,9 +42,11 @@ fn hints_work_where_they_are_given() {
     repo.at("docs").types(&refused.hint()).ok();
     assert_eq!(repo.staged(), [""; 0]);
     repo.append("src/live.py", "more\n");
-    let refused =
-        repo.at("docs").archive(["store", "_codex_", "../src/live.py", "--reason", "dead"]).fails(6);
-    repo.at("docs").types(&format!("{} -m mended", refused.hint())).ok();
+    let refused = repo
+        .at("docs")
+        .archive(["store", "_codex_", "../src/live.py", "--reason", "dead"])
+        .fails(6);
+    repo.at("docs").env("GIT_EDITOR", "echo mended >").types(&refused.hint()).ok();
     repo.at("docs").archive(["store", "_codex_", "../src/live.py", "--reason", "dead"]).ok();
 }
 
@@ -211,4 +213,3 @@ fn odd_names_all_at_once_and_their_findings() {
         assert_eq!(repo.staged(), [""; 0], "{name:?}: {refused}");
     }
 }
-

@@ -4,6 +4,7 @@
 //! world's clock moves, and a PATH on which `git codex-archive` is the program under test. Nothing
 //! stays behind when the world is dropped.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 mod outcome;

@@ -101,6 +101,6 @@ impl std::fmt::Display for Outcome {
                 let _ = write!(text, "--- {name}\n{}\n", stream.trim_end_matches('\n'));
             }
         }
-        write!(f, "{text}--- exit {}\n", self.code)
+        writeln!(f, "{text}--- exit {}", self.code)
     }
 }

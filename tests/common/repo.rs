@@ -135,10 +135,10 @@ impl TestRepo {
         Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new() }
     }
 
-    /// Where git keeps what worktrees share.
+    /// Where git keeps what worktrees share; `.git` where there is no repository.
     pub fn common_dir(&self) -> PathBuf {
         let own = self.top.join(".git");
-        if own.is_dir() {
+        if own.is_dir() || !own.exists() {
             return own;
         }
         let told = self.git(["rev-parse", "--path-format=absolute", "--git-common-dir"]).ok();

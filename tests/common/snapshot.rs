@@ -30,6 +30,7 @@ impl Snapshot {
         // SQLite's own files and the lock come and go with readers.
         things.retain(|name, _| {
             !(name.ends_with("-wal") || name.ends_with("-shm") || name.ends_with("/lock"))
+                && name != ".git/codex-archive/intents"
         });
         let index = repo.git(["ls-files", "-s", "-v", "-z"]).stdout;
         things.insert("(index)".to_owned(), index);

@@ -9,9 +9,9 @@ pub fn id_of(label: &str, path: &str, content: &[u8]) -> String {
     text.push(0);
     text.extend_from_slice(path.as_bytes());
     text.push(0);
-    text.extend((0..32).map(|at| {
-        u8::from_str_radix(&sha256(content)[2 * at..2 * at + 2], 16).unwrap()
-    }));
+    text.extend(
+        (0..32).map(|at| u8::from_str_radix(&sha256(content)[2 * at..2 * at + 2], 16).unwrap()),
+    );
     let digits = sha256(&text);
     // Version 8 and variant 10 of RFC 9562.
     let variant = u8::from_str_radix(&digits[16..17], 16).unwrap() & 0b0011 | 0b1000;

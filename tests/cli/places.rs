@@ -45,7 +45,7 @@ fn git_clean_loses_nothing() {
 #[test]
 fn stash_and_reset_lose_nothing() {
     let (repo, id) = archived();
-    repo.git(["stash", "push", "-q", "-a"]);
+    repo.git(["stash", "push", "-q", "-a"]).ok();
     repo.git(["reset", "-q", "--hard", "HEAD~1"]).ok();
     repo.git(["reset", "-q", "--hard", "ORIG_HEAD"]).ok();
     assert_eq!(repo.archive(["cat", &id]).ok().stdout, "print('old')\n");

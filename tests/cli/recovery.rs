@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::common::{Outcome, TestRepo, have, run};
+use crate::common::{Outcome, TestRepo, have, run, skipped};
 
 /// System calls that change something lasting, and how far apart the points are that are tried.
 const CALLS: [(&str, usize); 9] = [
@@ -27,7 +27,7 @@ fn can_trace() -> bool {
     let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
     let allowed = traced.is_ok_and(|output| output.status.success());
     if !allowed {
-        println!("skipped: crashes at every system call (strace is not allowed here)");
+        skipped("crashes at every system call (strace is not allowed here)");
     }
     allowed
 }
@@ -106,7 +106,6 @@ fn stopped_everywhere(
     repo.is_well();
     let evidence = repo.archive(["evidence", "verify"]);
     assert_eq!(evidence.code, 0, "{evidence}");
-    println!("{fault}: `{}` was stopped at {points} points", line.join(" "));
     points
 }
 

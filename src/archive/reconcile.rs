@@ -167,7 +167,7 @@ fn put_back_own(
 }
 
 /// What the tree's evidence says last of each item: by time, and by number within one log.
-pub(super) fn last_records(segments: &[Segment]) -> BTreeMap<TombstoneId, Record> {
+pub fn last_records(segments: &[Segment]) -> BTreeMap<TombstoneId, Record> {
     let mut last: BTreeMap<TombstoneId, Record> = BTreeMap::new();
     let order = |record: &Record| -> (Timestamp, u64) { (record.ts, record.seq) };
     for (record, _) in segments.iter().flat_map(|segment| &segment.lines) {

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::evidence::{Action, Event, Record, Segment};
 use crate::fs as files;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
-use super::intent::{Intent, IntentStep, Source};
+use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::tree::{self, After, Standing, Step};
 use super::{Workspace, lookup, pending};
@@ -32,6 +33,7 @@ pub struct RecoveryReport {
 /// Settles the intents of this work tree. The caller holds the lock.
 pub fn recover(workspace: &Workspace) -> Result<RecoveryReport> {
     let mut report = RecoveryReport::default();
+    remove_own_litter(workspace);
     let intents: Vec<Intent> =
         pending(workspace)?.into_iter().filter(|it| it.work_tree == workspace.top).collect();
     if intents.is_empty() {
@@ -51,10 +53,13 @@ pub(super) fn settle(
     intent: &Intent,
     report: &mut RecoveryReport,
 ) -> Result<()> {
-    remove_litter(workspace, intent);
+    for step in &intent.steps {
+        remove_litter_beside(workspace, step.path.as_path());
+    }
     let records = records_of(archive, &intent.deed)?;
     if records.is_empty() {
-        // The deed was never recorded, so nothing of it can be in the tree.
+        // The deed was never recorded, so nothing of it can be in the tree. (A restore to a file
+        // is recorded under another deed: nothing waits but its temporary file.)
         return intent.remove(workspace);
     }
     let mut steps = Vec::new();
@@ -84,6 +89,9 @@ pub(super) fn settle(
         Some(_) if records[0].0.event.belongs_in_segment() => Some(Segment::new(records)?),
         _ => None,
     };
+    if let Some(segment) = &segment {
+        remove_litter_beside(workspace, segment.path.as_path());
+    }
     tree::apply("complete", &workspace.top, repository, &steps, segment.as_ref())?;
     report.completed.push(intent.deed.to_string());
     intent.remove(workspace)
@@ -214,16 +222,30 @@ pub(super) fn older_deed(
         .find(|other| other != deed && !aborted.contains(other)))
 }
 
-/// Temporary files that a killed process left beside the paths of its deed. The lock is ours, so
+/// Takes away temporary files that a killed process left in our own folders. The lock is ours, so
 /// they are nobody's.
-fn remove_litter(workspace: &Workspace, intent: &Intent) {
-    for step in &intent.steps {
-        let target = workspace.top.join(step.path.as_path());
-        let Ok(entries) = fs::read_dir(files::folder_of(&target)) else { continue };
-        for entry in entries.flatten() {
-            if entry.file_name().as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()) {
-                let _ = files::remove_file(&entry.path());
-            }
+fn remove_own_litter(workspace: &Workspace) {
+    remove_litter_in(&intent_folder(workspace));
+    let now = workspace.now().to_string();
+    // Segments that `reconcile` puts back have no intent; new ones stand in this month's folder.
+    let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);
+    for folder in [".codex", ".codex/evidence", &month] {
+        remove_litter_beside(workspace, &Path::new(folder).join("x"));
+    }
+}
+
+/// Takes away temporary files that a killed process left beside `path`, unless a link leads there.
+fn remove_litter_beside(workspace: &Workspace, path: &Path) {
+    if files::check_contained("recover", &workspace.top, path).is_ok() {
+        remove_litter_in(files::folder_of(&workspace.top.join(path)));
+    }
+}
+
+fn remove_litter_in(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()) {
+            let _ = files::remove_file(&entry.path());
         }
     }
 }

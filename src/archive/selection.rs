@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -235,15 +236,21 @@ fn judge(
         Some(_) => {}
     }
     check_contained(ACTION, &workspace.top, path.as_path())?;
+    let executable = entry.mode == 0o100_755;
     match fs::symlink_metadata(workspace.top.join(path.as_path())) {
-        Ok(meta) if meta.is_file() => {}
+        Ok(meta) if meta.is_file() => {
+            // A change of mode alone is a change, where git looks at modes.
+            let differs = (meta.permissions().mode() & 0o100 != 0) != executable;
+            if differs && !repository.setting_is_false("core.filemode")? {
+                return refused(Refusal::Dirty);
+            }
+        }
         Ok(meta) if meta.is_symlink() => {
             return refused(Refusal::NotRegular { what: "a symbolic link" });
         }
         Ok(_) => return refused(Refusal::NotRegular { what: "a special file" }),
         Err(_) => return refused(Refusal::Missing),
     }
-    let executable = entry.mode == 0o100_755;
     selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
     Ok(())
 }

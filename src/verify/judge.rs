@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::archive::Workspace;
-use crate::archive::segments;
+use crate::archive::{last_records, segments};
 use crate::error::Result;
 use crate::evidence::{Action, Record, Segment};
 use crate::git::{Change, Repository};
@@ -243,7 +243,7 @@ impl Judge<'_> {
         let path = change.path.to_string();
         let Some(side) = change.new else { return Ok(()) };
         if side.mode != 0o100_644 {
-            let hint = format!("git update-index --chmod=-x -- {}", hint::top(&change.path));
+            let hint = format!("git add --chmod=-x -- {}", hint::top(&change.path));
             let finding = Finding::new(&rules::STUB_MODE, &path, "a stub is never executable");
             self.find(finding.hint(hint).tombstone(stub.id));
         }
@@ -265,29 +265,39 @@ impl Judge<'_> {
                 if self.stands_elsewhere(change, side.oid)? {
                     let words = "the same stub stands at another path too";
                     self.find(Finding::new(&rules::STUB_COPIED, &path, words).tombstone(stub.id));
-                } else {
+                } else if self.taken_out(stub)? {
                     let words = "its ARCHIVE record is an old one, from before it was taken out";
-                    self.without_record(&path, stub, words);
+                    self.without_record(&path, stub, words)?;
                 }
             }
             Explained::Not => {
                 let words = "no segment in this tree has its ARCHIVE record";
-                self.without_record(&path, stub, words);
+                self.without_record(&path, stub, words)?;
             }
         }
         Ok(())
     }
 
-    fn without_record(&mut self, path: &str, stub: &Tombstone, words: &str) {
-        let top = &self.question.workspace.top;
+    /// Whether the tree's evidence says last of a stub's item that it was dropped or put back. If
+    /// not, a commit that no hook saw took the stub away, and what is judged mends that.
+    fn taken_out(&mut self, stub: &Tombstone) -> Result<bool> {
+        let last = last_records(self.all()?).remove(&stub.id);
+        Ok(last.is_none_or(|record| record.event.action != Action::Archive))
+    }
+
+    fn without_record(&mut self, path: &str, stub: &Tombstone, words: &str) -> Result<()> {
         // A commit of named files forgets the segment, which waits in the work tree.
-        let forgotten = self.witness.segment_of(&stub.id).filter(|path| top.join(path).is_file());
-        let hint = match forgotten.and_then(|path| RepoPath::parse(&path)) {
+        let top = &self.question.workspace.top;
+        let waiting = self.witness.segment_of(&stub.id).filter(|path| top.join(path).is_file());
+        let waiting = waiting.and_then(|path| RepoPath::parse(&path));
+        let known: Vec<RepoPath> = self.all()?.iter().map(|it| it.path.clone()).collect();
+        let hint = match waiting.filter(|path| !known.contains(path)) {
             Some(segment) => format!("git add -- {}", hint::top(&segment)),
             None => "git codex-archive reconcile".to_owned(),
         };
         let finding = Finding::new(&rules::STUB_WITHOUT_RECORD, path, words);
         self.find(finding.hint(hint).tombstone(stub.id));
+        Ok(())
     }
 
     /// Whether a stub's id follows from this tree's label.

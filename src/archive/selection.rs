@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -181,7 +182,7 @@ fn in_git_folder(path: &RepoPath) -> bool {
 }
 
 /// Files that steer git or this program; archiving one would change what others mean.
-fn forbidden(path: &RepoPath) -> Option<&'static str> {
+pub(super) fn forbidden(path: &RepoPath) -> Option<&'static str> {
     if in_git_folder(path) {
         return Some("it is inside git's own folder");
     }
@@ -235,7 +236,8 @@ fn judge(
         Some(_) => {}
     }
     check_contained(ACTION, &workspace.top, path.as_path())?;
-    match fs::symlink_metadata(workspace.top.join(path.as_path())) {
+    let file = workspace.top.join(path.as_path());
+    match fs::symlink_metadata(&file) {
         Ok(meta) if meta.is_file() => {}
         Ok(meta) if meta.is_symlink() => {
             return refused(Refusal::NotRegular { what: "a symbolic link" });
@@ -244,8 +246,23 @@ fn judge(
         Err(_) => return refused(Refusal::Missing),
     }
     let executable = entry.mode == 0o100_755;
+    if is_executable(&file)? != executable && heeds_modes(repository)? {
+        return refused(Refusal::Dirty);
+    }
     selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
     Ok(())
+}
+
+/// Whether the owner may execute the file.
+pub fn is_executable(file: &Path) -> Result<bool> {
+    let meta = fs::symlink_metadata(file).map_err(Error::io("look at", file))?;
+    Ok(meta.permissions().mode() & 0o100 != 0)
+}
+
+/// Whether git takes the mode of the work tree's files for theirs.
+fn heeds_modes(repository: &Repository) -> Result<bool> {
+    let setting = repository.setting("core.fileMode")?.unwrap_or_default();
+    Ok(!["false", "no", "off", "0"].iter().any(|no| setting.eq_ignore_ascii_case(no)))
 }
 
 /// Why a path can never be archived, whatever its state.

@@ -158,7 +158,9 @@ fn a_filtered_path() {
     repo.git(["config", "filter.upper.smudge", "tr A-Z a-z"]).ok();
     repo.file(".gitattributes", "src/old.py filter=upper\n").commit("filter");
     repo.git(["add", "--renormalize", "."]).ok();
-    repo.try_commit("upper").ok();
+    repo.git(["commit", "-q", "--allow-empty", "-m", "upper"]).ok();
+    assert_eq!(repo.git(["show", "HEAD:src/old.py"]).ok().stdout, "PRINT('OLD')\n");
+    assert_eq!(repo.status(), "");
     refused("filtered", &repo, &STORE, 6).says("filter=upper");
 }
 

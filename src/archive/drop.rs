@@ -5,14 +5,13 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Segment};
 use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
-use crate::tombstone;
 
 use super::intent::Source;
-use super::lookup::{find, standing_stubs, stub_at, tombstone_of};
+use super::lookup::{find, is_stub_of, standing_stubs, stub_at};
 use super::reconcile::last_records;
 use super::recovery;
 use super::restore::{intent_of, take_steps};
@@ -102,20 +101,8 @@ fn drop_at(
     path: RepoPath,
     in_archive: bool,
 ) -> Result<DropReport> {
-    crate::fs::check_contained(ACTION, &workspace.top, path.as_path())?;
-    let file = workspace.top.join(path.as_path());
-    let on_disk = match fs::symlink_metadata(&file) {
-        Ok(meta) if meta.is_file() => Some(fs::read(&file).map_err(Error::io("read", &file))?),
-        Ok(_) => {
-            let refusal = Refusal::NotRegular { what: "something else now" };
-            return Err(Error::refused(ACTION, path.to_string(), refusal));
-        }
-        Err(_) => None,
-    };
-    let stub_stands = on_disk.as_deref().is_some_and(|bytes| {
-        let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
-        tombstone::parse(&text).is_ok_and(|(stub, _)| stub == tombstone_of(item))
-    });
+    let on_disk = file_at(workspace, &path)?;
+    let stub_stands = on_disk.as_deref().is_some_and(|bytes| is_stub_of(bytes, item));
     let deed = DeedId::random();
     let mut steps = Vec::new();
     if stub_stands {
@@ -131,10 +118,14 @@ fn drop_at(
     let evidence = records[0].1.to_string();
     let segment = Segment::new(records)?;
     take_steps(workspace, archive, &intent, steps, Some(&segment))?;
-    let replaced = !stub_stands && on_disk.is_some();
+    let replaced = !stub_stands && fs::symlink_metadata(workspace.top.join(path.as_path())).is_ok();
     if !stub_stands && is_tracked(repository, &path)? {
         // The path belongs to other code now (or to nothing): the commit must say the same.
-        repository.stage(std::slice::from_ref(&path))?;
+        // git refuses to look behind a link for it; then it can only be gone.
+        match crate::fs::check_contained(ACTION, &workspace.top, path.as_path()) {
+            Ok(()) => repository.stage(std::slice::from_ref(&path))?,
+            Err(_) => repository.stage_entries(&[(path.clone(), None)])?,
+        }
     }
     Ok(DropReport {
         tombstone: item.tombstone.to_string(),
@@ -143,6 +134,19 @@ fn drop_at(
         evidence,
         evidence_segment: segment.path.to_string(),
     })
+}
+
+/// The regular file at `path`; `None` where a folder or a link has taken the path, or a part of the
+/// way to it: the stub is gone then too.
+fn file_at(workspace: &Workspace, path: &RepoPath) -> Result<Option<Vec<u8>>> {
+    if crate::fs::check_contained(ACTION, &workspace.top, path.as_path()).is_err() {
+        return Ok(None);
+    }
+    let file = workspace.top.join(path.as_path());
+    match fs::symlink_metadata(&file) {
+        Ok(meta) if meta.is_file() => fs::read(&file).map(Some).map_err(Error::io("read", file)),
+        _ => Ok(None),
+    }
 }
 
 fn is_tracked(repository: &Repository, path: &RepoPath) -> Result<bool> {

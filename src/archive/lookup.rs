@@ -138,7 +138,10 @@ fn at_path(
                 .map(|(stub, _)| stub),
         };
         if let Some(stub) = stub {
-            return found(workspace, archive, &stub.id, Some(path)).map(Some);
+            let mut known = found(workspace, archive, &stub.id, Some(path))?;
+            // What stands there decides: the item may have been archived with another mode since.
+            known.item.mode = stub.mode;
+            return Ok(Some(known));
         }
     }
     // No stub stands there: what was archived at this path last is meant.
@@ -303,6 +306,17 @@ pub fn plain_stub(item: &Item) -> Result<Vec<u8>> {
     tombstone_of(item).render(Wrapping::Plain)
 }
 
+/// Whether these bytes are a stub of the item, untouched but for line ends that git may have turned.
+///
+/// The mode is no part of the id: an older stub of the same item may name another one.
+pub fn is_stub_of(bytes: &[u8], item: &Item) -> bool {
+    let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
+    tombstone::parse(&text).is_ok_and(|(stub, _)| {
+        let meant = Tombstone { mode: stub.mode, ..tombstone_of(item) };
+        stub == meant
+    })
+}
+
 /// Whether an item's file is executable.
 pub fn executable(item: &Item) -> Executable {
     match item.mode {
@@ -314,10 +328,12 @@ pub fn executable(item: &Item) -> Executable {
 /// Where the stub of an item stands in the index: at its own path, beside the tree, or wherever
 /// it was moved.
 pub fn standing_stubs(repository: &Repository, item: &Item) -> Result<Vec<RepoPath>> {
-    let stub = tombstone_of(item);
     let mut oids = Vec::new();
-    for wrapping in Wrapping::ALL {
-        oids.push(repository.hash_blob(&stub.render(wrapping)?)?);
+    for mode in [FileMode::Regular, FileMode::Executable] {
+        let stub = Tombstone { mode, ..tombstone_of(item) };
+        for wrapping in Wrapping::ALL {
+            oids.push(repository.hash_blob(&stub.render(wrapping)?)?);
+        }
     }
     let mut paths: Vec<RepoPath> = repository
         .index(IndexScope::All)?

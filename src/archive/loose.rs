@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::blob::Encoder;
 use crate::error::{Error, Refusal, Result};
@@ -11,7 +10,7 @@ use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
 
 use super::ready::{add, read_back};
-use super::selection::{Candidate, repo_path};
+use super::selection::{Candidate, forbidden, is_executable, repo_path};
 use super::store::{StoreOptions, StoreReport, finish};
 use super::{Archive, Workspace};
 
@@ -51,7 +50,7 @@ pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<
             let candidate = Candidate {
                 path: path.clone(),
                 oid: sha1_blob(bytes),
-                executable: is_executable(workspace, path)?,
+                executable: is_executable(&workspace.top.join(path.as_path()))?,
             };
             let encoded = encoder.encode(bytes)?;
             let on_disk = encoded.sha256;
@@ -69,6 +68,9 @@ fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, 
     let refused = |what| Error::refused(ACTION, shown.clone(), Refusal::NotRegular { what });
     let path = repo_path(ACTION, &workspace.top, &workspace.cwd, given)?
         .ok_or_else(|| refused("a folder"))?;
+    if let Some(why) = forbidden(&path) {
+        return Err(Error::refused(ACTION, shown, Refusal::Forbidden { why }));
+    }
     crate::fs::check_contained(ACTION, &workspace.top, path.as_path())?;
     let file = workspace.top.join(path.as_path());
     let meta = fs::symlink_metadata(&file).map_err(|_| Error::NotFound {
@@ -86,8 +88,23 @@ fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, 
     Ok((path, bytes))
 }
 
-fn is_executable(workspace: &Workspace, path: &RepoPath) -> Result<bool> {
-    let file = workspace.top.join(path.as_path());
-    let meta = fs::metadata(&file).map_err(Error::io("look at", &file))?;
-    Ok(meta.permissions().mode() & 0o100 != 0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Opening;
+    use crate::config::Environment;
+
+    #[test]
+    fn the_archive_itself_is_never_replaced_by_a_stub() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".codex")).unwrap();
+        fs::write(dir.path().join(".codex/archive.sqlite"), "x").unwrap();
+        let environment = Environment::default();
+        let opening = Opening { cwd: dir.path(), file: None, flags: &[], environment };
+        let workspace = Workspace::open(opening).unwrap();
+        let read = |name: &str| read_from_disk(&workspace, &OsString::from(name));
+        assert!(read(".codex/archive.sqlite").is_err());
+        fs::write(dir.path().join("a"), "x").unwrap();
+        assert!(read("a").is_ok());
+    }
 }

@@ -17,10 +17,11 @@ use crate::evidence::{Action, Event, Segment};
 use crate::fs::{self as files, TempFile};
 use crate::git::IndexScope;
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
-use crate::tombstone;
 
 use super::intent::{Intent, IntentStep, Source};
-use super::lookup::{self, Found, Origin, executable, find, sidecar_path, standing_stubs};
+use super::lookup::{
+    self, Found, Origin, executable, find, is_stub_of, sidecar_path, standing_stubs,
+};
 use super::recovery::{self, RecoveryReport};
 use super::tree::{self, After, Step};
 use super::{Archive, Workspace};
@@ -218,7 +219,7 @@ fn to_file(
             report.already = true;
             return Ok(());
         }
-        Some(found_bytes) => options.force || is_own_stub(found_bytes, &found.item),
+        Some(found_bytes) => options.force || is_stub_of(found_bytes, &found.item),
     };
     if !free {
         return Err(Error::refused(ACTION, shown, Refusal::Exists));
@@ -284,6 +285,12 @@ fn contained(
 ) -> Result<(PathBuf, String)> {
     let target = normal(target);
     let shown = |path: &Path| escape_line(&path.display().to_string());
+    // Wherever they stand: a bare repository, or the current directory, may be git's own folder.
+    let git_folders = workspace.repository.iter().flat_map(|it| [it.git_dir(), it.common_dir()]);
+    if git_folders.into_iter().any(|folder| target.starts_with(folder)) {
+        let why = "it is inside git's own folder";
+        return Err(Error::refused(ACTION, shown(&target), Refusal::Forbidden { why }));
+    }
     for base in [&workspace.top, &workspace.cwd] {
         let Ok(inside) = target.strip_prefix(base) else { continue };
         let refuse_git = inside.as_os_str().as_bytes().split(|byte| *byte == b'/').any(|part| {
@@ -331,12 +338,6 @@ fn what_is_there(target: &Path, shown: &str) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Whether these bytes are the item's stub, untouched but for line ends that git may have turned.
-fn is_own_stub(bytes: &[u8], item: &Item) -> bool {
-    let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
-    tombstone::parse(&text).is_ok_and(|(stub, _)| stub == lookup::tombstone_of(item))
-}
-
 fn stage(
     workspace: &Workspace,
     options: &RestoreOptions,
@@ -363,7 +364,7 @@ fn stage(
         (report.already, report.staged) = (true, true);
         return Ok(());
     }
-    let free = on_disk.as_ref().is_none_or(|found| is_own_stub(found, item) || options.force);
+    let free = on_disk.as_ref().is_none_or(|found| is_stub_of(found, item) || options.force);
     if !free {
         return Err(Error::refused(ACTION, target.to_string(), Refusal::Exists));
     }

@@ -182,7 +182,7 @@ fn in_git_folder(path: &RepoPath) -> bool {
 }
 
 /// Files that steer git or this program; archiving one would change what others mean.
-fn forbidden(path: &RepoPath) -> Option<&'static str> {
+pub(super) fn forbidden(path: &RepoPath) -> Option<&'static str> {
     if in_git_folder(path) {
         return Some("it is inside git's own folder");
     }
@@ -236,23 +236,28 @@ fn judge(
         Some(_) => {}
     }
     check_contained(ACTION, &workspace.top, path.as_path())?;
-    let executable = entry.mode == 0o100_755;
-    match fs::symlink_metadata(workspace.top.join(path.as_path())) {
-        Ok(meta) if meta.is_file() => {
-            // A change of mode alone is a change, where git looks at modes.
-            let differs = (meta.permissions().mode() & 0o100 != 0) != executable;
-            if differs && !repository.setting_is_false("core.filemode")? {
-                return refused(Refusal::Dirty);
-            }
-        }
+    let file = workspace.top.join(path.as_path());
+    match fs::symlink_metadata(&file) {
+        Ok(meta) if meta.is_file() => {}
         Ok(meta) if meta.is_symlink() => {
             return refused(Refusal::NotRegular { what: "a symbolic link" });
         }
         Ok(_) => return refused(Refusal::NotRegular { what: "a special file" }),
         Err(_) => return refused(Refusal::Missing),
     }
+    let executable = entry.mode == 0o100_755;
+    // A change of mode alone is a change, where git looks at modes.
+    if is_executable(&file)? != executable && !repository.setting_is_false("core.fileMode")? {
+        return refused(Refusal::Dirty);
+    }
     selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
     Ok(())
+}
+
+/// Whether the owner may execute the file.
+pub fn is_executable(file: &Path) -> Result<bool> {
+    let meta = fs::symlink_metadata(file).map_err(Error::io("look at", file))?;
+    Ok(meta.permissions().mode() & 0o100 != 0)
 }
 
 /// Why a path can never be archived, whatever its state.

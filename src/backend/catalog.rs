@@ -128,14 +128,20 @@ impl<'a> Catalog<'a> {
             self.driver.query("SELECT id FROM item_row WHERE tombstone = ?", &[key.into()])?;
         if let Some(row) = found.first() {
             let id = row.int(0)?;
-            // Restriction only ever tightens here; loosening is a matter of governance.
+            // Restriction only ever tightens here; loosening is a matter of governance. The mode is
+            // no part of the id: the file may have become executable since.
             self.driver.execute(
-                "UPDATE item_row SET batch_id = ?, artifact_id = ?, hidden = 0, restored_at = NULL,
+                "UPDATE item_row SET batch_id = ?, artifact_id = ?, git_blob = ?, mode = ?,
+                   kind = ?, language = ?, hidden = 0, restored_at = NULL,
                    restricted = CASE WHEN restricted = 1 THEN 1 ELSE ? END,
                    delete_after = COALESCE(?, delete_after) WHERE id = ?",
                 &[
                     item.batch_id.into(),
                     item.artifact_id.into(),
+                    item.git_blob.as_bytes().into(),
+                    mode_number(item.mode).into(),
+                    item.kind.as_str().into(),
+                    item.language.into(),
                     i64::from(item.restricted).into(),
                     item.delete_after.into(),
                     id.into(),

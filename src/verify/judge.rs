@@ -250,7 +250,9 @@ impl Judge<'_> {
         if !self.follows(change, stub) {
             return Ok(());
         }
-        self.content(change, stub)?;
+        if self.lies(change, stub)? {
+            return Ok(());
+        }
         let moved = changes.stubs.iter().any(|other| {
             other.path != change.path
                 && other.old.iter().any(|(_, oid)| *oid == side.oid)
@@ -328,26 +330,24 @@ impl Judge<'_> {
         false
     }
 
-    /// Where git has the content that a stub names, its size and SHA-256 must agree.
-    fn content(&mut self, change: &StubChange, stub: &Tombstone) -> Result<()> {
+    /// Where git has the content that a stub names, its size and SHA-256 must agree: a stub that
+    /// lies needs no record, it needs to go.
+    fn lies(&mut self, change: &StubChange, stub: &Tombstone) -> Result<bool> {
         let path = change.path.to_string();
-        match self.question.repository.blob(&stub.git_blob)? {
-            None => {
-                let words = format!("git does not have object {} here", stub.git_blob);
-                let finding = Finding::new(&rules::GIT_BLOB_ABSENT, path, words);
-                self.find(finding.tombstone(stub.id));
-            }
-            Some(bytes)
-                if bytes.len() as u64 != stub.size_bytes || Digest::of(&bytes) != stub.sha256 =>
-            {
-                let words = format!("object {} has another size or SHA-256", stub.git_blob);
-                let hint = hint::take_back(&change.path, self.question.bases.first());
-                let finding = Finding::new(&rules::STUB_LIES, path, words);
-                self.find(finding.hint(hint).tombstone(stub.id));
-            }
-            Some(_) => {}
+        let Some(bytes) = self.question.repository.blob(&stub.git_blob)? else {
+            let words = format!("git does not have object {} here", stub.git_blob);
+            let finding = Finding::new(&rules::GIT_BLOB_ABSENT, path, words);
+            self.find(finding.tombstone(stub.id));
+            return Ok(false);
+        };
+        if bytes.len() as u64 == stub.size_bytes && Digest::of(&bytes) == stub.sha256 {
+            return Ok(false);
         }
-        Ok(())
+        let words = format!("object {} has another size or SHA-256", stub.git_blob);
+        let hint = hint::take_back(&change.path, self.question.bases.first());
+        let finding = Finding::new(&rules::STUB_LIES, path, words);
+        self.find(finding.hint(hint).tombstone(stub.id));
+        Ok(true)
     }
 
     fn explained(&mut self, stub: &Tombstone, moved: bool) -> Result<Explained> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::{self, Config};
 use crate::error::{Error, Refusal, Result};
 use crate::fs::{self as files, Executable};
+use crate::git::IndexScope;
 use crate::model::{RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
 
@@ -147,13 +148,26 @@ fn write_files(
         let lines: Vec<&str> = GITATTRIBUTES.lines().collect();
         put(".codex/.gitattributes", with_lines(attributes, &lines))?;
     }
-    if let Some(repository) = &workspace.repository
-        && !written.is_empty()
-    {
-        let paths = written.iter().map(|name| RepoPath::new(name.as_bytes()));
-        repository.stage(&paths.collect::<Result<Vec<_>>>()?)?;
-    }
+    stage(workspace, &written)?;
     Ok(written)
+}
+
+/// Stages what was written; before there is an archive also what git does not know yet, which a
+/// process that was killed may have written.
+fn stage(workspace: &Workspace, written: &[String]) -> Result<()> {
+    let Some(repository) = &workspace.repository else { return Ok(()) };
+    let path = |name: &str| RepoPath::new(name.as_bytes());
+    let mut paths = written.iter().map(|name| path(name)).collect::<Result<Vec<_>>>()?;
+    if !workspace.archive_file().is_ok_and(|file| file.exists()) {
+        let names = [".codex/archive.toml", ".codex/.gitignore", ".codex/.gitattributes"];
+        let own = names.into_iter().map(path).collect::<Result<Vec<_>>>()?;
+        let known = repository.index(IndexScope::Paths(&own))?;
+        let unknown = own.into_iter().filter(|path| known.iter().all(|it| it.path != *path));
+        paths.extend(unknown);
+        paths.sort();
+        paths.dedup();
+    }
+    if paths.is_empty() { Ok(()) } else { repository.stage(&paths) }
 }
 
 fn read_text(workspace: &Workspace, name: &str) -> Result<Option<String>> {

@@ -72,7 +72,7 @@ pub struct Intent {
 
 impl Intent {
     fn file(&self, workspace: &Workspace) -> PathBuf {
-        folder(workspace).join(self.deed.to_string())
+        intent_folder(workspace).join(self.deed.to_string())
     }
 
     /// Writes the intent; durable when this returns.
@@ -139,13 +139,14 @@ impl Intent {
     }
 }
 
-fn folder(workspace: &Workspace) -> PathBuf {
+/// Where intents are kept.
+pub fn intent_folder(workspace: &Workspace) -> PathBuf {
     workspace.store_folder().join("intents")
 }
 
 /// The intents that wait, of all work trees of this repository.
 pub fn pending(workspace: &Workspace) -> Result<Vec<Intent>> {
-    let folder = folder(workspace);
+    let folder = intent_folder(workspace);
     let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
     let mut intents = Vec::new();
     for entry in entries {

@@ -94,8 +94,6 @@ struct Evidence {
     vouched: BTreeSet<TombstoneId>,
     /// How often each item was archived, less how often it was taken out.
     balance: BTreeMap<TombstoneId, i64>,
-    /// Items whose stubs are staged over content that is not theirs, without a new record.
-    overlaid: BTreeSet<TombstoneId>,
 }
 
 impl Evidence {
@@ -122,48 +120,13 @@ impl Evidence {
                 vouched.insert(id);
             }
         }
-        let overlaid = overlaid(repository, &segments)?;
-        Ok(Self { last: last_records(&segments), vouched, balance, overlaid })
+        Ok(Self { last: last_records(&segments), vouched, balance })
     }
 
     /// Whether it says last that the item was archived.
     fn stands(&self, id: &TombstoneId) -> bool {
         self.last.get(id).is_some_and(|record| record.event.action == Action::Archive)
     }
-}
-
-/// The items whose stubs a commit of the index would put over content that is neither theirs nor a
-/// stub, though no segment that HEAD lacks has their ARCHIVE record.
-fn overlaid(repository: &Repository, segments: &[Segment]) -> Result<BTreeSet<TombstoneId>> {
-    let mut overlaid = BTreeSet::new();
-    let Some(head) =
-        repository.head()?.filter(|_| repository.merge_heads().is_ok_and(|it| it.is_empty()))
-    else {
-        return Ok(overlaid);
-    };
-    let changes = repository.staged_changes(Some(&head))?;
-    let gone: BTreeSet<GitOid> =
-        changes.iter().filter_map(|change| change.old.map(|old| old.oid)).collect();
-    let new: BTreeSet<&RepoPath> =
-        changes.iter().filter(|it| it.old.is_none()).map(|it| &it.path).collect();
-    let recorded: BTreeSet<TombstoneId> = segments
-        .iter()
-        .filter(|segment| new.contains(&segment.path))
-        .flat_map(|segment| &segment.lines)
-        .filter(|(record, _)| record.event.action == Action::Archive)
-        .filter_map(|(record, _)| record.event.tombstone)
-        .collect();
-    for change in &changes {
-        let (Some(old), Some(side)) = (change.old, change.new) else { continue };
-        if let Some(stub) = stub_of(repository, &side.oid)?
-            && old.oid != stub.git_blob
-            && !gone.contains(&side.oid)
-            && !recorded.contains(&stub.id)
-        {
-            overlaid.insert(stub.id);
-        }
-    }
-    Ok(overlaid)
 }
 
 /// Puts back segments that this history, HEAD or a commit being merged had and the index lacks
@@ -308,9 +271,7 @@ fn explain_stubs(
     let Some(label) = workspace.label() else { return Ok(()) };
     let mut seen = BTreeSet::new();
     for (path, stub) in &stubs.standing {
-        let explained = evidence.stands(&stub.id)
-            && evidence.vouched.contains(&stub.id)
-            && !evidence.overlaid.contains(&stub.id);
+        let explained = evidence.stands(&stub.id) && evidence.vouched.contains(&stub.id);
         if explained || !seen.insert(stub.id) {
             continue;
         }

@@ -3,10 +3,10 @@
 //! A deed of which at least one file is in place rolls forward; one of which none is in place is
 //! aborted, with a record of that. A path that was edited since is left alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::fs as files;
 use crate::git::Repository;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
-use super::intent::{Intent, IntentStep, Source};
+use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::tree::{self, After, Standing, Step};
 use super::{Workspace, lookup, pending};
@@ -35,6 +35,7 @@ pub struct RecoveryReport {
 /// Settles the intents of this work tree. The caller holds the lock.
 pub fn recover(workspace: &Workspace) -> Result<RecoveryReport> {
     let mut report = RecoveryReport::default();
+    remove_own_litter(workspace);
     let intents: Vec<Intent> =
         pending(workspace)?.into_iter().filter(|it| it.work_tree == workspace.top).collect();
     if intents.is_empty() {
@@ -64,7 +65,8 @@ pub(super) fn settle(
     };
     remove_litter(workspace, intent, segment.as_ref());
     if records.is_empty() {
-        // The deed was never recorded, so nothing of it can be in the tree.
+        // The deed was never recorded, so nothing of it can be in the tree. (A restore to a file
+        // is recorded under another deed: nothing waits but its temporary file.)
         return intent.remove(workspace);
     }
     let mut steps = Vec::new();
@@ -270,19 +272,40 @@ pub(super) fn older_deed(
         .find(|other| other != deed && !aborted.contains(other)))
 }
 
-/// Temporary files that a killed process left beside the paths of its deed. The lock is ours, so
+/// Takes away temporary files that a killed process left in our own folders. The lock is ours, so
 /// they are nobody's.
+fn remove_own_litter(workspace: &Workspace) {
+    remove_litter_in(&intent_folder(workspace));
+    let now = workspace.now().to_string();
+    // Segments that `reconcile` puts back have no intent; new ones stand in this month's folder.
+    let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);
+    for folder in [".codex", ".codex/evidence", &month] {
+        remove_litter_beside(workspace, &Path::new(folder).join("x"));
+    }
+}
+
+/// The same beside the paths of one deed, each folder once.
 fn remove_litter(workspace: &Workspace, intent: &Intent, segment: Option<&Segment>) {
     let paths = intent.steps.iter().map(|step| &step.path).chain(segment.map(|it| &it.path));
-    let folders: BTreeSet<PathBuf> = paths
-        .map(|path| files::folder_of(&workspace.top.join(path.as_path())).to_path_buf())
-        .collect();
-    for folder in folders {
-        let Ok(entries) = fs::read_dir(folder) else { continue };
-        for entry in entries.flatten() {
-            if entry.file_name().as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()) {
-                let _ = files::remove_file(&entry.path());
-            }
+    let beside: BTreeMap<&Path, &Path> =
+        paths.map(|path| (files::folder_of(path.as_path()), path.as_path())).collect();
+    for path in beside.into_values() {
+        remove_litter_beside(workspace, path);
+    }
+}
+
+/// Takes away temporary files that a killed process left beside `path`, unless a link leads there.
+fn remove_litter_beside(workspace: &Workspace, path: &Path) {
+    if files::check_contained("recover", &workspace.top, path).is_ok() {
+        remove_litter_in(files::folder_of(&workspace.top.join(path)));
+    }
+}
+
+fn remove_litter_in(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()) {
+            let _ = files::remove_file(&entry.path());
         }
     }
 }

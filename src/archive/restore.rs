@@ -224,18 +224,45 @@ fn to_file(
     if !free {
         return Err(Error::refused(ACTION, shown, Refusal::Exists));
     }
-    let folder = files::folder_of(&target);
-    files::create_folders(folder)?;
-    let mut temp = TempFile::create(folder, executable(&found.item))?;
-    temp.write_synced(bytes)?;
-    read_again(&mut temp, &found.item)?;
-    report.evidence = record(archive, options, found, None)?.1;
-    match there {
-        // A name that nobody had must still be nobody's.
-        None => temp.publish_new(&target)?,
-        Some(_) => temp.publish(&target)?,
+    let intent = intent_to_write(workspace, &found.item, &target, there.as_deref(), bytes);
+    if let Some(intent) = &intent {
+        intent.write(workspace)?;
     }
-    files::sync_folder(folder)
+    let written = (|| {
+        let folder = files::folder_of(&target);
+        files::create_folders(folder)?;
+        let mut temp = TempFile::create(folder, executable(&found.item))?;
+        temp.write_synced(bytes)?;
+        read_again(&mut temp, &found.item)?;
+        report.evidence = record(archive, options, found, None)?.1;
+        match there {
+            // A name that nobody had must still be nobody's.
+            None => temp.publish_new(&target)?,
+            Some(_) => temp.publish(&target)?,
+        }
+        files::sync_folder(folder)
+    })();
+    match &intent {
+        Some(intent) => written.and(intent.remove(workspace)),
+        None => written,
+    }
+}
+
+/// What leads recovery to the temporary file of a killed restore; `None` outside the work tree.
+fn intent_to_write(
+    workspace: &Workspace,
+    item: &Item,
+    target: &Path,
+    there: Option<&[u8]>,
+    bytes: &[u8],
+) -> Option<Intent> {
+    let inside = target.strip_prefix(&workspace.top).ok()?;
+    let path = RepoPath::new(inside.as_os_str().as_bytes()).ok()?;
+    let after = After::File { bytes: bytes.to_vec(), executable: executable(item) };
+    let step = Step { path, before: there.map(Digest::of), after };
+    let action = Action::Restore.as_str();
+    // The record has a deed of its own: there is nothing to complete here.
+    Some(intent_of(workspace, action, DeedId::random(), item, &[(step, Source::Content)]))
 }
 
 /// What was written is read once more before it gets its name.

@@ -246,7 +246,8 @@ fn judge(
         Err(_) => return refused(Refusal::Missing),
     }
     let executable = entry.mode == 0o100_755;
-    if is_executable(&file)? != executable && heeds_modes(repository)? {
+    // A change of mode alone is a change, where git looks at modes.
+    if is_executable(&file)? != executable && !repository.setting_is_false("core.fileMode")? {
         return refused(Refusal::Dirty);
     }
     selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
@@ -257,12 +258,6 @@ fn judge(
 pub fn is_executable(file: &Path) -> Result<bool> {
     let meta = fs::symlink_metadata(file).map_err(Error::io("look at", file))?;
     Ok(meta.permissions().mode() & 0o100 != 0)
-}
-
-/// Whether git takes the mode of the work tree's files for theirs.
-fn heeds_modes(repository: &Repository) -> Result<bool> {
-    let setting = repository.setting("core.fileMode")?.unwrap_or_default();
-    Ok(!["false", "no", "off", "0"].iter().any(|no| setting.eq_ignore_ascii_case(no)))
 }
 
 /// Why a path can never be archived, whatever its state.

@@ -4,6 +4,8 @@
 //! reach and linked worktrees meet; the names in `.codex/` are links to them.
 
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +53,30 @@ pub struct Workspace {
 /// The lock that our changing commands share; released when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    /// Where nothing else of ours came to be, the folder goes again: a refused command leaves no
+    /// trace.
+    fn drop(&mut self) {
+        let folder = files::folder_of(&self.path);
+        let alone = fs::read_dir(folder).is_ok_and(|entries| entries.count() == 1);
+        if alone && is_same_file(&self.file, &self.path) {
+            let _ = files::remove_file(&self.path);
+            files::remove_empty_folders(files::folder_of(folder), folder);
+        }
+    }
+}
+
+/// Whether `file` is still what stands at `path`: whoever held the lock before may have removed it.
+fn is_same_file(file: &File, path: &Path) -> bool {
+    let key = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(file), Ok(path)) => key(file) == key(path),
+        _ => false,
+    }
 }
 
 impl Workspace {
@@ -161,22 +186,34 @@ impl Workspace {
     pub fn lock(&self) -> Result<Lock> {
         let folder = self.store_folder();
         self.check_folders()?;
-        files::create_folders(&folder)?;
         let path = folder.join("lock");
-        let file = files::open_lock(&path)?;
         let mut waited = Duration::ZERO;
         let pause = Duration::from_millis(5);
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
-                Err(fs::TryLockError::WouldBlock) if waited < LOCK_TIMEOUT => {
-                    std::thread::sleep(pause);
-                    waited += pause;
+            files::create_folders(&folder)?;
+            let opened = files::open_lock(&path);
+            let held = match &opened {
+                Ok(file) => file.try_lock(),
+                // A refused command took its empty folder away.
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    Err(fs::TryLockError::WouldBlock)
                 }
-                Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked { path }),
+                Err(_) => Ok(()),
+            };
+            let file = match held {
+                Err(fs::TryLockError::WouldBlock) => None,
                 Err(fs::TryLockError::Error(source)) => {
                     return Err(Error::Io { action: "lock", path, source });
                 }
+                Ok(()) => Some(opened?).filter(|file| is_same_file(file, &path)),
+            };
+            match file {
+                Some(file) => return Ok(Lock { file, path }),
+                None if waited < LOCK_TIMEOUT => {
+                    std::thread::sleep(pause);
+                    waited += pause;
+                }
+                None => return Err(Error::Locked { path }),
             }
         }
     }

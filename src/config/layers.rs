@@ -201,7 +201,11 @@ pub fn read_tracked(top: &Path) -> Result<Option<String>> {
     let path = top.join(TRACKED_FILE);
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
     if is_link(&top.join(".codex")) || is_link(&path) {
-        let real = path.canonicalize().map_err(Error::io("read", &path))?;
+        let real = match path.canonicalize() {
+            // Nothing to read; what writes there refuses the link.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            real => real.map_err(Error::io("read", &path))?,
+        };
         let top = top.canonicalize().map_err(Error::io("read", top))?;
         if !real.starts_with(&top) {
             let link = real.display().to_string();

@@ -19,7 +19,7 @@ impl Repository {
     }
 
     /// Whether `key` is set to a word for "no".
-    pub(super) fn setting_is_false(&self, key: &str) -> Result<bool> {
+    pub fn setting_is_false(&self, key: &str) -> Result<bool> {
         Ok(self.read_setting(&["--type=bool", "--get"], key)?.as_deref() == Some("false"))
     }
 

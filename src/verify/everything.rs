@@ -99,7 +99,7 @@ fn stubs(
         match stub {
             Ok(stub) => {
                 if mode != 0o100_644 {
-                    let hint = format!("git update-index --chmod=-x -- {}", hint::top(&path));
+                    let hint = format!("git add --chmod=-x -- {}", hint::top(&path));
                     let words = "a stub is never executable";
                     let finding = Finding::new(&rules::STUB_MODE, path.to_string(), words);
                     findings.push(finding.hint(hint).tombstone(stub.id));

@@ -15,7 +15,12 @@ pub fn top(path: &RepoPath) -> String {
         .as_bytes()
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_-./+@%,".contains(byte));
-    if simple { format!("':/{path}'") } else { quote(&spec) }
+    if simple {
+        // As it is: the one spelling of paths as text would escape some of these bytes.
+        format!("':/{}'", String::from_utf8_lossy(path.as_bytes()))
+    } else {
+        quote(&spec)
+    }
 }
 
 /// The command that takes a path back as it was at `base`, in the index and the work tree.
@@ -61,5 +66,6 @@ mod tests {
         assert_eq!(word(b"-x"), "'-x'");
         assert_eq!(top(&RepoPath::new(b"a*b").unwrap()), "':(top,literal)a*b'");
         assert_eq!(top(&RepoPath::new(b"a/b").unwrap()), "':/a/b'");
+        assert_eq!(top(&RepoPath::new(b"a--b%").unwrap()), "':/a--b%'");
     }
 }

@@ -272,14 +272,16 @@ impl Judge<'_> {
         let path = change.path.to_string();
         let Some(side) = change.new else { return Ok(()) };
         if side.mode != 0o100_644 {
-            let hint = format!("git update-index --chmod=-x -- {}", hint::top(&change.path));
+            let hint = format!("git add --chmod=-x -- {}", hint::top(&change.path));
             let finding = Finding::new(&rules::STUB_MODE, &path, "a stub is never executable");
             self.find(finding.hint(hint).tombstone(stub.id));
         }
         if !self.follows(change, stub) {
             return Ok(());
         }
-        self.content(change, stub)?;
+        if self.lies(change, stub)? {
+            return Ok(());
+        }
         let moved = changes.stubs.iter().any(|other| {
             other.path != change.path
                 && other.old.iter().any(|(_, oid)| *oid == side.oid)
@@ -292,15 +294,14 @@ impl Judge<'_> {
                 let words = "the same stub stands at another path too";
                 self.find(Finding::new(&rules::STUB_COPIED, &path, words).tombstone(stub.id));
             }
-            Explained::ByOld(lines) if self.is_back(change, stub)? => self.ask(&path, &lines)?,
+            Explained::ByOld(lines) if !self.taken_out(stub)? => self.ask(&path, &lines)?,
             Explained::ByOld(_) => {
                 let words = "its ARCHIVE record is an old one, from before it was taken out";
-                let finding = Finding::new(&rules::STUB_WITHOUT_RECORD, &path, words);
-                self.find(finding.hint("git codex-archive reconcile").tombstone(stub.id));
+                self.without_record(&path, stub, words)?;
             }
             Explained::Not => {
                 let words = "no segment in this tree has its ARCHIVE record";
-                self.without_record(&path, stub, words);
+                self.without_record(&path, stub, words)?;
             }
         }
         // No record speaks of this path: another stub may have stood here.
@@ -313,26 +314,26 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Whether a stub is back of which the evidence says all along that it stands: it was taken
-    /// out without a record, and nothing but its own content, or nothing, stood there since.
-    fn is_back(&mut self, change: &StubChange, stub: &Tombstone) -> Result<bool> {
-        if change.was.iter().any(|oid| *oid != stub.git_blob) {
-            return Ok(false);
-        }
-        let last = segments::last_records(self.all()?);
-        Ok(last.get(&stub.id).is_some_and(|record| record.event.action == Action::Archive))
+    /// Whether the tree's evidence says last of a stub's item that it was dropped or put back. If
+    /// not, a commit that no hook saw took the stub away, and what is judged mends that.
+    fn taken_out(&mut self, stub: &Tombstone) -> Result<bool> {
+        let last = segments::last_records(self.all()?).remove(&stub.id);
+        Ok(last.is_none_or(|record| record.event.action != Action::Archive))
     }
 
-    fn without_record(&mut self, path: &str, stub: &Tombstone, words: &str) {
-        let top = &self.question.workspace.top;
+    fn without_record(&mut self, path: &str, stub: &Tombstone, words: &str) -> Result<()> {
         // A commit of named files forgets the segment, which waits in the work tree.
-        let forgotten = self.witness.segment_of(&stub.id).filter(|path| top.join(path).is_file());
-        let hint = match forgotten.and_then(|path| RepoPath::parse(&path)) {
+        let top = &self.question.workspace.top;
+        let waiting = self.witness.segment_of(&stub.id).filter(|path| top.join(path).is_file());
+        let waiting = waiting.and_then(|path| RepoPath::parse(&path));
+        let known: Vec<RepoPath> = self.all()?.iter().map(|it| it.path.clone()).collect();
+        let hint = match waiting.filter(|path| !known.contains(path)) {
             Some(segment) => format!("git add -- {}", hint::top(&segment)),
             None => "git codex-archive reconcile".to_owned(),
         };
         let finding = Finding::new(&rules::STUB_WITHOUT_RECORD, path, words);
         self.find(finding.hint(hint).tombstone(stub.id));
+        Ok(())
     }
 
     /// Whether a stub's id follows from this tree's label.
@@ -363,26 +364,24 @@ impl Judge<'_> {
         false
     }
 
-    /// Where git has the content that a stub names, its size and SHA-256 must agree.
-    fn content(&mut self, change: &StubChange, stub: &Tombstone) -> Result<()> {
+    /// Where git has the content that a stub names, its size and SHA-256 must agree: a stub that
+    /// lies needs no record, it needs to go.
+    fn lies(&mut self, change: &StubChange, stub: &Tombstone) -> Result<bool> {
         let path = change.path.to_string();
-        match self.question.repository.blob(&stub.git_blob)? {
-            None => {
-                let words = format!("git does not have object {} here", stub.git_blob);
-                let finding = Finding::new(&rules::GIT_BLOB_ABSENT, path, words);
-                self.find(finding.tombstone(stub.id));
-            }
-            Some(bytes)
-                if bytes.len() as u64 != stub.size_bytes || Digest::of(&bytes) != stub.sha256 =>
-            {
-                let words = format!("object {} has another size or SHA-256", stub.git_blob);
-                let hint = hint::take_back(&change.path, self.question.bases.first());
-                let finding = Finding::new(&rules::STUB_LIES, path, words);
-                self.find(finding.hint(hint).tombstone(stub.id));
-            }
-            Some(_) => {}
+        let Some(bytes) = self.question.repository.blob(&stub.git_blob)? else {
+            let words = format!("git does not have object {} here", stub.git_blob);
+            let finding = Finding::new(&rules::GIT_BLOB_ABSENT, path, words);
+            self.find(finding.tombstone(stub.id));
+            return Ok(false);
+        };
+        if bytes.len() as u64 == stub.size_bytes && Digest::of(&bytes) == stub.sha256 {
+            return Ok(false);
         }
-        Ok(())
+        let words = format!("object {} has another size or SHA-256", stub.git_blob);
+        let hint = hint::take_back(&change.path, self.question.bases.first());
+        let finding = Finding::new(&rules::STUB_LIES, path, words);
+        self.find(finding.hint(hint).tombstone(stub.id));
+        Ok(true)
     }
 
     fn explained(&mut self, stub: &Tombstone) -> Result<Explained> {

@@ -30,7 +30,7 @@ rules! {
         "git restore --staged --worktree, to take the stub back as it was committed";
     STUB_MODE = "stub-mode", Error, None,
         "A stub is executable; stubs never are.",
-        "git update-index --chmod=-x";
+        "git add --chmod=-x";
     STUB_ID = "stub-id", Error, None,
         "A stub's id does not follow from the repo label, its path and its SHA-256: it is another repository's, or forged.",
         "git restore --staged --worktree, or drop";

@@ -1,0 +1,20 @@
+//! The program as people use it: every test runs `git codex-archive` in a repository of its own.
+//!
+//! One binary, since each link costs seconds; one module a theme.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod formats;
+mod idempotent;
+mod json;
+mod main_job;
+mod others_stubs;
+mod pinned;
+mod places;
+mod recovery;
+mod sub_folder;
+mod two_clones;

@@ -1,0 +1,106 @@
+//! Every key of every answer in JSON, held against the section of the document that tells of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// What is typed, in order: a section of the document (empty for none), and a command.
+const TYPED: &[(&str, &str)] = &[
+    ("", "git init -q . && mkdir src && echo a >src/a.py && echo b >src/b.py && ln -s a.py src/c"),
+    ("", "git add . && git commit -qm first"),
+    ("init", "git codex-archive --json init --hooks"),
+    ("hooks status", "git codex-archive --json hooks status"),
+    ("hooks install", "git codex-archive --json hooks install"),
+    ("store", "git codex-archive store r src --reason dead --tag t --metadata k=v --dry-run"),
+    ("store", "git codex-archive store r src --reason dead --tag t --metadata k=v"),
+    ("store", "git codex-archive store r src/a.py --reason dead"),
+    ("undo", "git codex-archive --json undo"),
+    ("", "git codex-archive --text store r src --reason dead --delete-after 2099-01-01"),
+    ("status", "git codex-archive --json status"),
+    ("", "git commit -qm second"),
+    ("list", "git codex-archive --json list"),
+    ("list", "git codex-archive --json list --limit 1"),
+    ("show", "git codex-archive --json show src/a.py"),
+    ("cat", "git codex-archive --json cat src/a.py"),
+    ("log", "git codex-archive --json log"),
+    ("evidence log", "git codex-archive --json evidence log"),
+    ("evidence log", "git codex-archive --json evidence digest"),
+    ("evidence verify", "git codex-archive --json evidence verify"),
+    ("evidence cite", "git codex-archive --json evidence cite --range HEAD~1..HEAD"),
+    ("verify", "git codex-archive --json verify --range HEAD~1..HEAD"),
+    ("restore", "git codex-archive --json restore --stage src/a.py"),
+    ("drop", "git codex-archive --json drop src/b.py --reason old"),
+    ("", "git commit -qm third && git revert --no-edit HEAD >/dev/null"),
+    ("verify", "git codex-archive --json verify --range HEAD~1..HEAD"),
+    ("reconcile", "git codex-archive --json reconcile"),
+    ("fsck", "git codex-archive --json fsck"),
+    ("health-check", "git codex-archive --json health-check"),
+    ("config-show", "git codex-archive --json config-show"),
+    ("schema", "git codex-archive --json schema --dialect sqlite"),
+    ("Errors", "git codex-archive --json show none.py"),
+    ("hooks install", "git codex-archive --json hooks uninstall"),
+];
+
+/// Types everything, and compares with `document`.
+pub fn check(document: &str) {
+    let world = World::new();
+    let mut folder = world.work();
+    let mut missing = BTreeSet::new();
+    for (section, command) in TYPED {
+        let (exit, output) = world.type_in(&mut folder, command);
+        if section.is_empty() {
+            assert_eq!(exit, 0, "$ {command}\n{output}");
+            continue;
+        }
+        let answer: Value = serde_json::from_str(&output)
+            .unwrap_or_else(|error| panic!("$ {command}: {error}\n{output}"));
+        let mut keys = BTreeSet::new();
+        collect(&answer, &mut keys);
+        let told = told(document, section);
+        missing.extend(
+            keys.iter()
+                .filter(|key| !told.contains(&format!("`{key}`")))
+                .map(|key| format!("{section}: {key}")),
+        );
+    }
+    assert!(missing.is_empty(), "docs/json.md does not tell of: {missing:#?}");
+}
+
+/// The text of a section and of those it points to.
+fn told(document: &str, section: &str) -> String {
+    let own = |name: &str| {
+        let found = document.split("\n## ").find(|part| part.lines().next() == Some(name));
+        found.unwrap_or_else(|| panic!("docs/json.md has no section {name}")).to_owned()
+    };
+    let mut text = own(section);
+    for (mark, name) in [
+        ("(#an-item)", "An item"),
+        ("(#a-record)", "A record"),
+        ("(#a-finding)", "A finding"),
+        ("as of `hooks install`", "hooks install"),
+        ("as of `hooks status`", "hooks status"),
+    ] {
+        if text.contains(mark) {
+            text.push_str(&own(name));
+        }
+    }
+    text
+}
+
+/// Keys at any depth, but for those that people choose.
+fn collect(value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                keys.insert(key.clone());
+                if !matches!(key.as_str(), "metadata" | "detail") {
+                    collect(value, keys);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, keys)),
+        _ => {}
+    }
+}

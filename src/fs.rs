@@ -102,10 +102,20 @@ const MANY_FILES: usize = 64;
 pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
     let temps: Vec<&TempFile> = temps.collect();
     match temps.first() {
-        Some(first) if temps.len() >= MANY_FILES => rustix::fs::syncfs(&first.file)
-            .map_err(|errno| Error::io("sync", &first.path)(errno.into())),
+        Some(first) if temps.len() >= MANY_FILES => sync_file_system(first, &temps),
         _ => temps.iter().try_for_each(|temp| temp.sync()),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file_system(first: &TempFile, _all: &[&TempFile]) -> Result<()> {
+    rustix::fs::syncfs(&first.file).map_err(|errno| Error::io("sync", &first.path)(errno.into()))
+}
+
+/// Other systems have no such call.
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_first: &TempFile, all: &[&TempFile]) -> Result<()> {
+    all.iter().try_for_each(|temp| temp.sync())
 }
 
 /// Replaces `target` by `bytes`: a temporary file in the same folder, synced, renamed, and the

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::config::{self, Config};
 use crate::error::{Error, Refusal, Result};
+use crate::evidence::{Action, Event};
 use crate::fs::{self as files, Executable};
 use crate::git::IndexScope;
-use crate::model::{RepoLabel, RepoPath, TombstoneId};
+use crate::model::{DeedId, RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
 
 use super::lookup::{self, stub_at};
@@ -82,6 +83,9 @@ pub fn init(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> 
     report.archive_created = !existed;
     report.label = options.label.as_ref().or(workspace.label()).map(RepoLabel::to_string);
     report.stubs = count_stubs(workspace, &mut archive)?;
+    if !report.trusted.is_empty() {
+        record_trust(workspace, &mut archive, &report.trusted)?;
+    }
     drop(lock);
     Ok(report)
 }
@@ -107,6 +111,19 @@ fn check_same(workspace: &Workspace, options: &InitOptions) -> Result<()> {
             });
         }
     }
+    Ok(())
+}
+
+/// That this clone accepted places is evidence; who did it is git's word for the user.
+fn record_trust(workspace: &Workspace, archive: &mut Archive, places: &[String]) -> Result<()> {
+    let email = workspace.repository("trust places")?.setting("user.email")?;
+    let mut event = Event::new(Action::Trust, email.as_deref().unwrap_or("git-codex-archive"));
+    let mut detail = serde_json::Map::new();
+    detail.insert("places".to_owned(), places.into());
+    event.detail = Some(detail);
+    let label = workspace.label().map_or("", |label| label.as_str()).to_owned();
+    event.repo = (!label.is_empty()).then(|| label.clone());
+    archive.journaled(&label, DeedId::random(), |_| Ok(((), vec![(event, None)])))?;
     Ok(())
 }
 

@@ -9,9 +9,9 @@ use crate::error::{Error, Refusal, Result};
 use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
 
-use super::ready::{add, read_back};
+use super::ready::{Ready, add};
 use super::selection::{Candidate, forbidden, is_executable, repo_path};
-use super::store::{StoreOptions, StoreReport, finish};
+use super::store::{StoreOptions, StoreReport, StoredItem, finish, recorded};
 use super::{Archive, Workspace};
 
 const ACTION: &str = "archive";
@@ -40,12 +40,28 @@ pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<
             selection.insert(path, bytes);
         }
     }
-    if selection.is_empty() || options.dry_run {
+    if options.dry_run {
+        report.items = preview(options, &selection)?;
+        return Ok(report);
+    }
+    if selection.is_empty() {
         return Ok(report);
     }
     let mut archive = Archive::create(workspace)?;
-    let ready = archive.add_artifacts(|catalog, now| {
-        let mut encoder = Encoder::new()?;
+    let taken = take_in(workspace, options, &mut archive, &selection);
+    let done = taken.and_then(|ready| finish(workspace, options, &mut archive, &ready, commit));
+    let deed = recorded(&mut archive, options, done)?;
+    Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
+}
+
+fn take_in(
+    workspace: &Workspace,
+    options: &StoreOptions,
+    archive: &mut Archive,
+    selection: &BTreeMap<RepoPath, Vec<u8>>,
+) -> Result<Vec<Ready>> {
+    let mut encoder = Encoder::new()?;
+    archive.add_artifacts(|catalog, now| {
         let files = selection.iter().map(|(path, bytes)| {
             let candidate = Candidate {
                 path: path.clone(),
@@ -56,11 +72,19 @@ pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<
             let on_disk = encoded.sha256;
             add(catalog, options, &candidate, encoded, on_disk, now)
         });
-        files.collect::<Result<Vec<_>>>()
-    })?;
-    read_back(&mut archive, &ready)?;
-    let deed = finish(workspace, options, &mut archive, &ready, commit)?;
-    Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
+        files.collect()
+    })
+}
+
+fn preview(
+    options: &StoreOptions,
+    selection: &BTreeMap<RepoPath, Vec<u8>>,
+) -> Result<Vec<StoredItem>> {
+    let mut encoder = Encoder::new()?;
+    let items = selection
+        .iter()
+        .map(|(path, bytes)| Ok(StoredItem::preview(options, path, &encoder.encode(bytes)?)));
+    items.collect()
 }
 
 fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, Vec<u8>)> {

@@ -9,8 +9,9 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use crate::backend::{NewBatch, NewItem};
-use crate::error::{Error, Refusal, Result};
-use crate::evidence::{Action, Segment};
+use crate::blob::Encoded;
+use crate::error::{Error, ErrorKind, Refusal, Result};
+use crate::evidence::{Action, Event, Segment};
 use crate::fs::Executable;
 use crate::git::Repository;
 use crate::model::{
@@ -92,6 +93,22 @@ pub struct StoredItem {
     pub evidence: String,
     /// Whether the archive had these bytes before.
     pub deduplicated: bool,
+}
+
+impl StoredItem {
+    /// What would be archived, for a dry run.
+    pub(super) fn preview(options: &StoreOptions, path: &RepoPath, encoded: &Encoded) -> Self {
+        Self {
+            tombstone: TombstoneId::derive(&options.label, path, &encoded.sha256).to_string(),
+            sha256: encoded.sha256.to_string(),
+            size_bytes: encoded.size_bytes,
+            compressed_size: encoded.frame.len() as u64,
+            repo: options.label.to_string(),
+            path: path.to_string(),
+            evidence: String::new(),
+            deduplicated: false,
+        }
+    }
 }
 
 /// What `store` did.
@@ -191,10 +208,29 @@ fn store_from_git(
     }
     report.initialised = init::ensure(workspace, &options.label)?;
     let mut archive = Archive::create(workspace)?;
-    let ready = take_in(workspace, repository, options, &mut archive, &selection, progress)?;
-    read_back(&mut archive, &ready)?;
-    let deed = finish(workspace, options, &mut archive, &ready, &commit.to_string())?;
+    let done = take_in(workspace, repository, options, &mut archive, &selection, progress)
+        .and_then(|ready| finish(workspace, options, &mut archive, &ready, &commit.to_string()));
+    let deed = recorded(&mut archive, options, done)?;
     Ok(StoreReport { items: deed.items, evidence_segment: deed.segment, deed: deed.id, ..report })
+}
+
+/// What failed is evidence too; a refusal is none, since nothing was tried.
+pub(super) fn recorded<T>(
+    archive: &mut Archive,
+    options: &StoreOptions,
+    done: Result<T>,
+) -> Result<T> {
+    if let Err(error) = &done
+        && error.kind() == ErrorKind::Failed
+    {
+        let mut event = Event::new(Action::StoreFail, options.actor.as_str());
+        event.repo = Some(options.label.to_string());
+        event.reason = Some(escape_line(&error.to_string()).chars().take(1000).collect());
+        // Failing to record a failure must not hide it.
+        let label = options.label.as_str();
+        let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event, None)])));
+    }
+    done
 }
 
 /// A path too long for a stub is found before anything is read.
@@ -228,18 +264,7 @@ fn preview(
         if intake.differs {
             suspects.push(candidate);
         }
-        let encoded = &intake.encoded;
-        let id = TombstoneId::derive(&options.label, &candidate.path, &encoded.sha256);
-        items.push(StoredItem {
-            tombstone: id.to_string(),
-            sha256: encoded.sha256.to_string(),
-            size_bytes: encoded.size_bytes,
-            compressed_size: encoded.frame.len() as u64,
-            repo: options.label.to_string(),
-            path: candidate.path.to_string(),
-            evidence: String::new(),
-            deduplicated: false,
-        });
+        items.push(StoredItem::preview(options, &candidate.path, &intake.encoded));
         Ok(())
     })?;
     intake::check_clean(repository, &suspects)?;
@@ -257,7 +282,7 @@ pub(super) struct Finished {
     pub id: String,
 }
 
-/// Intent, record, tree: in this order.
+/// Every byte read back first; then intent, record, tree: in this order.
 pub(super) fn finish(
     workspace: &Workspace,
     options: &StoreOptions,
@@ -265,6 +290,7 @@ pub(super) fn finish(
     ready: &[Ready],
     commit: &str,
 ) -> Result<Finished> {
+    read_back(archive, ready)?;
     let deed = DeedId::random();
     let intent = intent(workspace, options, ready, deed)?;
     let has_tree = options.stub != StubPlace::None;

@@ -21,10 +21,10 @@ use crate::model::{GitOid, RepoPath, hex};
 const STAGE: &str = "stage";
 const HASH: &str = "hash files";
 
-/// How often, and how long, another process's short hold on the index is waited for.
 /// From so many paths on, one pack is cheaper than an object file for each.
 const MANY_PATHS: usize = 32;
 
+/// How often, and how long, another process's short hold on the index is waited for.
 const LOCK_WAITS_MS: &[u64] = &[10, 20, 40, 80, 160, 320];
 
 const LINK: u32 = 0o120_000;

@@ -9,7 +9,7 @@ use crate::git::{AttributeSource, Repository};
 use crate::model::{Digest, Finding, GitOid, LogId, RepoLabel, RepoPath, TombstoneId};
 use crate::tombstone::{Tombstone, check_id};
 
-use super::judge::archives;
+use super::judge::{archives, tracked_archive};
 use super::tree::{LABEL_FILE, Tree, stub_of};
 use super::witness::Witness;
 use super::{Checked, VerifyOptions, VerifyReport, hint, rules};
@@ -34,7 +34,11 @@ pub fn judge(
     checked.segments = segments.len() as u64;
     checked.records = segments.iter().map(|segment| segment.lines.len() as u64).sum();
     two_writers(&segments, &mut findings);
-    let stubs = stubs(repository, &mut findings)?;
+    let files = tree.files(repository)?;
+    for (path, ..) in &files {
+        findings.extend(tracked_archive(path));
+    }
+    let stubs = stubs(repository, files, &mut findings)?;
     checked.stubs = stubs.len() as u64;
     let label = tree.label(repository)?;
     if label.is_none() && !stubs.is_empty() {
@@ -78,10 +82,11 @@ pub fn judge(
 /// All stubs that no attribute exempts; malformed ones become findings.
 fn stubs(
     repository: &Repository,
+    files: Vec<(RepoPath, u32, GitOid)>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<(RepoPath, GitOid, Tombstone)>> {
     let mut candidates = Vec::new();
-    for (path, mode, oid) in Tree::Index.files(repository)? {
+    for (path, mode, oid) in files {
         if let Some(stub) = stub_of(repository, mode, &oid)? {
             candidates.push((path, mode, oid, stub));
         }
@@ -166,7 +171,7 @@ fn two_writers(segments: &[Segment], findings: &mut Vec<Finding>) {
             } else {
                 let words = format!("log {} has two records {}", record.log, record.seq);
                 let finding = Finding::new(&rules::TWO_WRITERS, path, words);
-                findings.push(finding.hint("git codex-archive evidence verify"));
+                findings.push(finding.hint("git codex-archive evidence new-log"));
             }
             break;
         }

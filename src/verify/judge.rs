@@ -118,14 +118,10 @@ impl Judge<'_> {
     /// Databases must not be tracked, and the label must stay.
     fn own_files(&mut self, changes: &Changes) -> Result<()> {
         for changed in &changes.own_files {
-            let path = changed.path.to_string();
-            let tracked = [".codex/archive.sqlite", ".codex/evidence/archive_ops.jsonl"];
-            let side_file = path.starts_with(".codex/archive.sqlite-");
-            if changed.new.is_some() && (tracked.contains(&path.as_str()) || side_file) {
-                let words = "a database or journal is tracked; git would reset it with the tree";
-                let hint = format!("git rm --cached -- {}", hint::top(&changed.path));
-                self.find(Finding::new(&rules::ARCHIVE_TRACKED, path, words).hint(hint));
-            } else if path == super::tree::LABEL_FILE {
+            let tracked = changed.new.and_then(|_| tracked_archive(&changed.path));
+            if let Some(finding) = tracked {
+                self.find(finding);
+            } else if changed.path.as_bytes() == super::tree::LABEL_FILE.as_bytes() {
                 self.label_file(changed)?;
             }
         }
@@ -239,7 +235,7 @@ impl Judge<'_> {
                     Some(_) => {
                         let words = format!("log {} has two records {}", record.log, record.seq);
                         let finding = Finding::new(&rules::TWO_WRITERS, &path, words);
-                        self.find(finding.hint("git codex-archive evidence verify"));
+                        self.find(finding.hint("git codex-archive evidence new-log"));
                         break;
                     }
                 }
@@ -483,6 +479,18 @@ enum Explained {
     /// In segments that a base has.
     ByOld(Vec<(Record, Digest)>),
     Not,
+}
+
+/// What is wrong with tracking `path`, if it is an archive's or journal's.
+pub(super) fn tracked_archive(path: &RepoPath) -> Option<Finding> {
+    let text = path.to_string();
+    let ours = [".codex/archive.sqlite", ".codex/evidence/archive_ops.jsonl"];
+    if !ours.contains(&text.as_str()) && !text.starts_with(".codex/archive.sqlite-") {
+        return None;
+    }
+    let words = "a database or journal is tracked; git would reset it with the tree";
+    let hint = format!("git rm --cached -- {}", hint::top(path));
+    Some(Finding::new(&rules::ARCHIVE_TRACKED, text, words).hint(hint))
 }
 
 /// Whether a record says that what this stub stands for was archived.

@@ -66,7 +66,7 @@ rules! {
         "git rm --cached of the copy";
     TWO_WRITERS = "two-writers", Error, None,
         "Two valid records of one log have the same number: two archives write one log.",
-        "evidence verify, to see both";
+        "evidence new-log, in the copy";
     RECORD_UNKNOWN = "record-unknown", Error, None,
         "A record claims to be of a log of this archive, which does not have it.",
         "reconcile";

@@ -38,6 +38,11 @@ impl Witness {
     /// that cannot be read are errors, not findings.
     pub fn call(workspace: &Workspace) -> Result<(Self, Option<Finding>)> {
         let require_shared = workspace.config.require_shared();
+        // A server that receives a push has no archive, and nobody to tell.
+        let is_bare = workspace.repository.as_ref().is_some_and(|it| it.work_tree().is_none());
+        if is_bare && !require_shared {
+            return Ok((Self::nobody(), None));
+        }
         let mut archive = match Archive::open(workspace) {
             Ok(archive) => archive,
             Err(error @ (Error::NoArchive { .. } | Error::Untrusted { .. })) => {

@@ -159,6 +159,8 @@ fn a_filtered_path() {
     repo.file(".gitattributes", "src/old.py filter=upper\n").commit("filter");
     repo.git(["add", "--renormalize", "."]).ok();
     repo.git(["commit", "-q", "--allow-empty", "-m", "upper"]).ok();
+    assert_eq!(repo.git(["show", "HEAD:src/old.py"]).ok().stdout, "PRINT('OLD')\n");
+    assert_eq!(repo.status(), "");
     refused("filtered", &repo, &STORE, 6).says("filter=upper");
 }
 

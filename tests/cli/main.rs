@@ -8,6 +8,8 @@
 mod common;
 
 mod bad_input;
+mod citations;
+mod forgeries;
 mod formats;
 mod idempotent;
 mod json;

@@ -281,6 +281,33 @@ fn a_path_edited_after_the_crash_is_left_alone() {
 }
 
 #[test]
+fn a_path_edited_while_it_is_archived_is_left_alone() {
+    if !can_trace() {
+        return;
+    }
+    let repo = TestRepo::ready();
+    let edited = "print('edited meanwhile')\n";
+    // The intent gets its name a second late; by then the content has been read.
+    std::thread::scope(|scope| {
+        let store = scope.spawn(|| with_fault(&repo, "rename", 1, "delay_enter=1000000", &STORE));
+        let begun = || repo.common_dir().join("codex-archive/intents").exists();
+        while !begun() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        repo.file("src/old.py", edited);
+        store.join().unwrap().fails(6).says("src/old.py");
+    });
+    assert_eq!(repo.read("src/old.py"), edited);
+    repo.archive(["init"]).ok();
+    assert_eq!(repo.read("src/old.py"), edited);
+    assert_eq!(intents(&repo), Vec::<PathBuf>::new());
+    repo.archive(["verify", "--staged"]).ok();
+    repo.commit("edited");
+    repo.is_well();
+}
+
+#[test]
 fn readers_and_hooks_mend_nothing_and_say_what_waits() {
     if !can_trace() {
         return;

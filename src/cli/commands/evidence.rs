@@ -20,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   git codex-archive evidence log --limit 5
   git codex-archive evidence verify
   git codex-archive evidence digest src/legacy/zendesk_v1.py
+  git codex-archive evidence new-log
   git codex-archive evidence cite --range origin/main..HEAD >> body.md";
 
 /// The options of `evidence`.
@@ -50,6 +51,9 @@ enum Command {
         #[arg(value_name = "ID|PATH")]
         target: Option<OsString>,
     },
+    /// Begin a new log, after two writers of one (a copied clone, a restored backup) were found
+    #[command(after_help = EXAMPLES)]
+    NewLog,
     /// Print what a pull request has to cite
     #[command(after_help = EXAMPLES)]
     Cite {
@@ -67,8 +71,31 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
         Command::Log { limit } => ui.show(&log(context, *limit)?),
         Command::Verify => ui.show(&prove(&context.workspace)?),
         Command::Digest { target } => ui.show(&digests(context, target.as_ref())?),
+        Command::NewLog => ui.show(&new_log(context)?),
         Command::Cite { range } => ui.show(&cite(context, range.as_deref())?),
     })
+}
+
+/// A log that was begun.
+#[derive(Debug, Serialize)]
+struct NewLog {
+    log: String,
+    repo: String,
+}
+
+fn new_log(context: &Context<'_>) -> Result<NewLog> {
+    let workspace = &context.workspace;
+    let _lock = workspace.lock()?;
+    Archive::open(workspace)?;
+    let repo = workspace.label().map_or_else(String::new, ToString::to_string);
+    let log = Archive::create(workspace)?.new_log(&repo)?.to_string();
+    Ok(NewLog { log, repo })
+}
+
+impl Report for NewLog {
+    fn write_human(&self, out: &mut Text) {
+        out.line(format!("Began log {} for `{}`", self.log, self.repo));
+    }
 }
 
 /// Records of the table.

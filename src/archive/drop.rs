@@ -12,7 +12,6 @@ use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
 
 use super::intent::Source;
 use super::lookup::{find, is_stub_of, standing_stubs, stub_at};
-use super::reconcile::last_records;
 use super::recovery;
 use super::restore::{intent_of, take_steps};
 use super::tree::{self, After, Step};
@@ -81,7 +80,7 @@ fn place_of(repository: &Repository, item: &Item) -> Result<RepoPath> {
     }
     // A commit took the stub away without a record: that record can still be made.
     let (segments, _) = segments::in_index(repository)?;
-    let last = last_records(&segments);
+    let last = segments::last_records(&segments);
     if last.get(&item.tombstone).is_some_and(|record| record.event.action == Action::Archive) {
         return Ok(item.path.clone());
     }

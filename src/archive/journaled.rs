@@ -1,5 +1,6 @@
 //! An open archive, and the one door to changing it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -105,6 +106,19 @@ impl Archive {
     /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// The logs that nobody but this archive writes: of each label the newest, unless this file is
+    /// a copy of the one in which it was begun. An older one may go on in another copy.
+    pub fn own_logs(&mut self) -> Result<BTreeSet<LogId>> {
+        let mut newest = BTreeMap::new();
+        for head in self.ledger().logs()? {
+            if let Some(home) = head.home {
+                newest.insert(head.repo, (head.log, home));
+            }
+        }
+        let own = newest.into_values().filter(|(_, home)| !is_copy(home, &self.home));
+        Ok(own.map(|(log, _)| log).collect())
     }
 
     /// The bytes of an item, checked against its size and SHA-256.

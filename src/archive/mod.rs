@@ -32,7 +32,7 @@ pub use init::{InitOptions, InitReport, init};
 pub use intent::{Intent, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
-pub use reconcile::{ReconcileReport, last_records, reconcile};
+pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last_archive};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_bytes};
 pub use selection::repo_path;

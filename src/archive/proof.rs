@@ -135,7 +135,7 @@ fn look_up(archive: &mut Archive, record: &Record, digest: Digest) -> Result<Kno
             Ok(if forked { Known::Forked(row) } else { Known::Other(row) })
         }
         None => {
-            let ours = ledger.logs()?.iter().any(|head| head.log == record.log);
+            let ours = archive.own_logs()?.contains(&record.log);
             Ok(if ours { Known::Lost } else { Known::Foreign })
         }
     }

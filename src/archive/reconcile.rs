@@ -11,18 +11,21 @@ use serde::Serialize;
 
 use crate::backend::{NewBatch, NewItem};
 use crate::blob::Encoder;
-use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
-use crate::git::{IndexScope, Repository};
-use crate::model::{Actor, DeedId, GitOid, Item, Reason, RepoLabel, RepoPath, TombstoneId};
+use crate::git::{AttributeSource, IndexScope, Repository};
+use crate::model::{Actor, DeedId, GitOid, Item, LogId, Reason, RepoLabel, RepoPath, TombstoneId};
 use crate::tombstone::{self, MAX_STUB_BYTES, Tombstone};
 
 use super::journaled::{Archive, Deed};
 use super::recovery::segment_of_last_archive;
+use super::segments::last_records;
 use super::{Workspace, language, lookup, recovery, segments, tree};
 
 const ACTION: &str = "reconcile";
+
+/// The key in a record's detail that says why `reconcile` wrote it.
+const MARK: &str = "why";
 
 /// A record that was written.
 #[derive(Debug, Serialize)]
@@ -63,11 +66,10 @@ pub fn reconcile(
     put_back_segments(workspace, repository, &mut report)?;
     let stubs = stubs_in_index(repository)?;
     put_back_own(workspace, repository, &mut archive, &stubs, &mut report)?;
-    let (segments, _) = segments::in_index(repository)?;
-    let last = last_records(&segments);
+    let evidence = Evidence::read(workspace, repository, &mut archive)?;
     let mut plan = Plan { actor, reason: reason.unwrap_or(ACTION), events: Vec::new() };
-    explain_stubs(workspace, &mut archive, &stubs, &last, &mut plan, &mut report)?;
-    explain_absent(repository, &mut archive, &stubs, &last, &mut plan)?;
+    explain_stubs(workspace, &mut archive, &stubs, &evidence, &mut plan, &mut report)?;
+    explain_absent(repository, &mut archive, &stubs, &evidence, &mut plan)?;
     write(workspace, repository, &mut archive, plan, &mut report)?;
     drop(lock);
     Ok(report)
@@ -85,6 +87,48 @@ struct Planned {
     row: Option<i64>,
 }
 
+/// What the tree's segments say, and what they say that this archive must know.
+struct Evidence {
+    last: BTreeMap<TombstoneId, Record>,
+    /// Items with an ARCHIVE record that holds good here.
+    vouched: BTreeSet<TombstoneId>,
+    /// How often each item was archived, less how often it was taken out.
+    balance: BTreeMap<TombstoneId, i64>,
+}
+
+impl Evidence {
+    fn read(workspace: &Workspace, repository: &Repository, archive: &mut Archive) -> Result<Self> {
+        let (segments, _) = segments::in_index(repository)?;
+        let own = archive.own_logs()?;
+        let shared = workspace.config.require_shared();
+        let (mut vouched, mut balance) = (BTreeSet::new(), BTreeMap::new());
+        for (record, digest) in segments.iter().flat_map(|segment| &segment.lines) {
+            let Some(id) = record.event.tombstone else { continue };
+            match record.event.action {
+                Action::Archive => *balance.entry(id).or_insert(0) += 1,
+                Action::Restore | Action::StubDrop => *balance.entry(id).or_insert(0) -= 1,
+                _ => {}
+            }
+            if record.event.action != Action::Archive || vouched.contains(&id) {
+                continue;
+            }
+            let ours = own.contains(&record.log);
+            let known = archive.ledger().digest_at(&record.log, record.seq)?;
+            let agrees = !ours || known.is_some_and(|(_, known)| known == *digest);
+            let needed = ours || shared;
+            if agrees && (!needed || archive.catalog().item(&id, true)?.is_some()) {
+                vouched.insert(id);
+            }
+        }
+        Ok(Self { last: last_records(&segments), vouched, balance })
+    }
+
+    /// Whether it says last that the item was archived.
+    fn stands(&self, id: &TombstoneId) -> bool {
+        self.last.get(id).is_some_and(|record| record.event.action == Action::Archive)
+    }
+}
+
 /// Puts back segments that this history, HEAD or a commit being merged had and the index lacks
 /// or has altered.
 fn put_back_segments(
@@ -92,52 +136,99 @@ fn put_back_segments(
     repository: &Repository,
     report: &mut ReconcileReport,
 ) -> Result<()> {
-    let staged: BTreeMap<RepoPath, GitOid> = repository
+    let staged: BTreeSet<(RepoPath, GitOid)> = repository
         .index(IndexScope::Folder(SEGMENT_FOLDER))?
         .into_iter()
         .map(|entry| (entry.path, entry.oid))
         .collect();
-    let mut wanted: BTreeMap<RepoPath, GitOid> = BTreeMap::new();
-    wanted.extend(repository.deleted_in_history(SEGMENT_FOLDER)?);
+    // All versions there ever were: only one of them fits its name.
+    let mut wanted: BTreeSet<(RepoPath, GitOid)> =
+        repository.deleted_in_history(SEGMENT_FOLDER)?.into_iter().collect();
     for commit in repository.head()?.into_iter().chain(repository.merge_heads()?) {
         let entries = repository.list_tree(&commit, Some(SEGMENT_FOLDER))?;
         wanted.extend(entries.into_iter().map(|entry| (entry.path, entry.oid)));
     }
-    let missing = wanted.into_iter().filter(|(path, oid)| staged.get(path) != Some(oid));
-    let (segments, _) = segments::load(repository, missing)?;
-    put_back(workspace, repository, &segments, report)
+    let (segments, _) = segments::load(repository, wanted.difference(&staged).cloned())?;
+    put_back(workspace, repository, segments, report)
 }
 
+/// Writes and stages segments, but none that holds a record of another one: such a copy was taken
+/// out on purpose.
 fn put_back(
     workspace: &Workspace,
     repository: &Repository,
-    segments: &[Segment],
+    mut segments: Vec<Segment>,
     report: &mut ReconcileReport,
 ) -> Result<()> {
-    for segment in segments {
+    if segments.is_empty() {
+        return Ok(());
+    }
+    let (standing, _) = segments::in_index(repository)?;
+    let mut known: BTreeMap<(LogId, u64), RepoPath> = BTreeMap::new();
+    let mut add = |segment: &Segment| {
+        let places = segment.lines.iter().map(|(record, _)| (record.log, record.seq));
+        let copies = places.clone().any(|at| known.get(&at).is_some_and(|it| *it != segment.path));
+        if !copies {
+            known.extend(places.map(|at| (at, segment.path.clone())));
+        }
+        !copies
+    };
+    for segment in &standing {
+        add(segment);
+    }
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.lines.len()));
+    segments.retain(|segment| add(segment));
+    for segment in &segments {
         tree::write_segment(&workspace.top, segment)?;
         report.segments_put_back.push(segment.path.to_string());
     }
-    let paths: Vec<RepoPath> = segments.iter().map(|segment| segment.path.clone()).collect();
+    let paths: Vec<RepoPath> = segments.into_iter().map(|segment| segment.path).collect();
     if paths.is_empty() { Ok(()) } else { repository.stage(&paths) }
 }
 
-/// All stubs in the index.
-fn stubs_in_index(repository: &Repository) -> Result<Vec<(RepoPath, Tombstone)>> {
-    let mut stubs = Vec::new();
+/// The stubs in the index.
+struct Stubs {
+    /// Those that stand, with their paths.
+    standing: Vec<(RepoPath, Tombstone)>,
+    /// Items whose stubs are a side of a conflict: what becomes of them is not decided yet.
+    undecided: BTreeSet<TombstoneId>,
+}
+
+/// All stubs in the index that no attribute exempts.
+fn stubs_in_index(repository: &Repository) -> Result<Stubs> {
+    let mut found = Vec::new();
     for entry in repository.index(IndexScope::All)? {
-        let regular = entry.stage == 0 && matches!(entry.mode, 0o100_644 | 0o100_755);
-        if !regular
-            || repository.blob_size(&entry.oid)?.is_none_or(|size| size > MAX_STUB_BYTES as u64)
+        if matches!(entry.mode, 0o100_644 | 0o100_755)
+            && let Some(stub) = stub_of(repository, &entry.oid)?
         {
+            found.push((entry.path, entry.stage, stub));
+        }
+    }
+    let paths: Vec<RepoPath> = found.iter().map(|it| it.0.clone()).collect();
+    let values = match paths.is_empty() {
+        true => Vec::new(),
+        false => repository.attributes(&paths, &["codex-tombstone"], AttributeSource::WorkTree)?,
+    };
+    let mut stubs = Stubs { standing: Vec::new(), undecided: BTreeSet::new() };
+    for ((path, stage, stub), values) in found.into_iter().zip(values) {
+        if values.first().is_some_and(|value| value == "unset") {
             continue;
         }
-        let Some(bytes) = repository.blob(&entry.oid)? else { continue };
-        if let Ok((stub, _)) = tombstone::parse(&bytes) {
-            stubs.push((entry.path, stub));
+        if stage == 0 {
+            stubs.standing.push((path, stub));
+        } else {
+            stubs.undecided.insert(stub.id);
         }
     }
     Ok(stubs)
+}
+
+fn stub_of(repository: &Repository, oid: &GitOid) -> Result<Option<Tombstone>> {
+    if repository.blob_size(oid)?.is_none_or(|size| size > MAX_STUB_BYTES as u64) {
+        return Ok(None);
+    }
+    let bytes = repository.blob(oid)?;
+    Ok(bytes.and_then(|bytes| tombstone::parse(&bytes).ok()).map(|(stub, _)| stub))
 }
 
 /// Puts back the segments of our own deeds that no commit has, for stubs that nothing explains:
@@ -146,7 +237,7 @@ fn put_back_own(
     workspace: &Workspace,
     repository: &Repository,
     archive: &mut Archive,
-    stubs: &[(RepoPath, Tombstone)],
+    stubs: &Stubs,
     report: &mut ReconcileReport,
 ) -> Result<()> {
     let (segments, _) = segments::in_index(repository)?;
@@ -157,35 +248,14 @@ fn put_back_own(
         .filter_map(|(record, _)| record.event.tombstone)
         .collect();
     let mut found: BTreeMap<RepoPath, Segment> = BTreeMap::new();
-    for (_, stub) in stubs.iter().filter(|(_, stub)| !explained.contains(&stub.id)) {
+    let standing = stubs.standing.iter().map(|(_, stub)| stub);
+    for stub in standing.filter(|stub| !explained.contains(&stub.id)) {
         if let Some(segment) = segment_of_last_archive(archive, &stub.id)? {
             found.insert(segment.path.clone(), segment);
         }
     }
     let found: Vec<Segment> = found.into_values().collect();
-    put_back(workspace, repository, &found, report)
-}
-
-/// What the tree's evidence says last of each item: by time, and by number within one log.
-pub fn last_records(segments: &[Segment]) -> BTreeMap<TombstoneId, Record> {
-    let mut last: BTreeMap<TombstoneId, Record> = BTreeMap::new();
-    let order = |record: &Record| -> (Timestamp, u64) { (record.ts, record.seq) };
-    for (record, _) in segments.iter().flat_map(|segment| &segment.lines) {
-        let Some(id) = record.event.tombstone else { continue };
-        let about_tree =
-            matches!(record.event.action, Action::Archive | Action::Restore | Action::StubDrop);
-        let newer = last.get(&id).is_none_or(|known| {
-            if known.log == record.log {
-                known.seq < record.seq
-            } else {
-                order(known) < order(record)
-            }
-        });
-        if about_tree && newer {
-            last.insert(id, record.clone());
-        }
-    }
-    last
+    put_back(workspace, repository, found, report)
 }
 
 /// A stub of which nothing says, or not last, that it was archived gets an ARCHIVE record, if the
@@ -193,15 +263,15 @@ pub fn last_records(segments: &[Segment]) -> BTreeMap<TombstoneId, Record> {
 fn explain_stubs(
     workspace: &Workspace,
     archive: &mut Archive,
-    stubs: &[(RepoPath, Tombstone)],
-    last: &BTreeMap<TombstoneId, Record>,
+    stubs: &Stubs,
+    evidence: &Evidence,
     plan: &mut Plan<'_>,
     report: &mut ReconcileReport,
 ) -> Result<()> {
     let Some(label) = workspace.label() else { return Ok(()) };
     let mut seen = BTreeSet::new();
-    for (path, stub) in stubs {
-        let explained = last.get(&stub.id).is_some_and(|it| it.event.action == Action::Archive);
+    for (path, stub) in &stubs.standing {
+        let explained = evidence.stands(&stub.id) && evidence.vouched.contains(&stub.id);
         if explained || !seen.insert(stub.id) {
             continue;
         }
@@ -303,10 +373,19 @@ fn archive_event(
     event.mode = Some(stub.mode);
     event.reason = Some(Reason::Legacy.to_string());
     event.tombstone = Some(stub.id);
-    let mut detail = serde_json::Map::new();
-    detail.insert("why".to_owned(), "reconcile: a stub stood without a record".into());
-    event.detail = Some(detail);
+    mark(&mut event, "reconcile: a stub stood without a record");
     Ok(event)
+}
+
+/// Says in the record that the tree was so before: `undo` must leave it so.
+fn mark(event: &mut Event, why: &str) {
+    event.detail.get_or_insert_default().insert(MARK.to_owned(), why.into());
+}
+
+/// Whether a record only says what had happened to the tree already.
+pub(super) fn only_says(record: &Record) -> bool {
+    let why = record.event.detail.as_ref().and_then(|detail| detail.get(MARK)?.as_str());
+    why.is_some_and(|why| why.starts_with("reconcile:"))
 }
 
 /// An item whose stub stands nowhere, though the evidence says last that it was archived, was
@@ -314,20 +393,23 @@ fn archive_event(
 fn explain_absent(
     repository: &Repository,
     archive: &mut Archive,
-    stubs: &[(RepoPath, Tombstone)],
-    last: &BTreeMap<TombstoneId, Record>,
+    stubs: &Stubs,
+    evidence: &Evidence,
     plan: &mut Plan<'_>,
 ) -> Result<()> {
-    let standing: BTreeSet<TombstoneId> = stubs.iter().map(|(_, stub)| stub.id).collect();
+    let mut present = stubs.undecided.clone();
+    present.extend(stubs.standing.iter().map(|(_, stub)| stub.id));
     let paths: Vec<RepoPath> =
-        last.values().filter_map(|record| record.event.path.clone()).collect();
+        evidence.last.values().filter_map(|record| record.event.path.clone()).collect();
     let staged: BTreeMap<RepoPath, GitOid> = repository
         .index(IndexScope::Paths(&paths))?
         .into_iter()
         .map(|entry| (entry.path, entry.oid))
         .collect();
-    for (id, record) in last {
-        if standing.contains(id) || record.event.action != Action::Archive {
+    for (id, record) in &evidence.last {
+        // Clocks of two clones may differ: as often taken out as archived is out, too.
+        let out = evidence.balance.get(id).is_some_and(|balance| *balance <= 0);
+        if present.contains(id) || !evidence.stands(id) || out {
             continue;
         }
         let Some(path) = &record.event.path else { continue };
@@ -341,6 +423,7 @@ fn explain_absent(
         event.size = record.event.size;
         event.tombstone = Some(*id);
         event.reason = Some(plan.reason.to_owned());
+        mark(&mut event, "reconcile: a stub had gone without a record");
         if restored {
             event.git_blob = record.event.git_blob;
             event.mode = record.event.mode;

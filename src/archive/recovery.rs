@@ -3,6 +3,7 @@
 //! A deed of which at least one file is in place rolls forward; one of which none is in place is
 //! aborted, with a record of that. A path that was edited since is left alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::fs as files;
+use crate::git::Repository;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
 use super::intent::{Intent, IntentStep, Source, intent_folder};
@@ -53,48 +55,72 @@ pub(super) fn settle(
     intent: &Intent,
     report: &mut RecoveryReport,
 ) -> Result<()> {
-    for step in &intent.steps {
-        remove_litter_beside(workspace, step.path.as_path());
-    }
     let records = records_of(archive, &intent.deed)?;
+    let repository = workspace.repository.as_ref();
+    let segment = match (repository, records.first()) {
+        (Some(_), Some((record, _))) if record.event.belongs_in_segment() => {
+            Some(Segment::new(records.clone())?)
+        }
+        _ => None,
+    };
+    remove_litter(workspace, intent, segment.as_ref());
     if records.is_empty() {
         // The deed was never recorded, so nothing of it can be in the tree. (A restore to a file
         // is recorded under another deed: nothing waits but its temporary file.)
         return intent.remove(workspace);
     }
     let mut steps = Vec::new();
+    let mut untaken = Vec::new();
     let mut lost = Vec::new();
-    let mut in_place = 0;
     for step in &intent.steps {
         match tree::standing(&workspace.top, &step.path, step.before, step.after)? {
             Standing::Other => lost.push(step),
-            Standing::After => {
-                in_place += 1;
-                steps.push(step);
-            }
-            Standing::Before => steps.push(step),
+            Standing::After => steps.push(step),
+            Standing::Before => untaken.push(step),
         }
     }
     report.left_alone.extend(lost.iter().map(|step| step.path.to_string()));
-    let repo = records[0].0.event.repo.clone().unwrap_or_default();
-    if in_place == 0 && intent.action == Action::Archive.as_str() {
-        abort(archive, &repo, &intent.deed, &intent.steps)?;
+    let was_staged = match (repository, &segment) {
+        (Some(repository), Some(segment)) => is_in_git(repository, segment)?,
+        _ => false,
+    };
+    if was_staged {
+        // Everything was in place then. What stands as before was taken back since, or this is
+        // another branch: neither is ours to change.
+        lost.clear();
+        if steps.is_empty() && !intent.steps.is_empty() {
+            report.completed.push(intent.deed.to_string());
+            return intent.remove(workspace);
+        }
+    } else if steps.is_empty() && can_be_aborted(intent) {
+        abort(archive, &records, &intent.steps)?;
         report.aborted.push(intent.deed.to_string());
         return intent.remove(workspace);
+    } else {
+        // Of a sidecar's two paths one may be edited: the item is archived all the same.
+        lost.retain(|step| {
+            !steps.iter().chain(&untaken).any(|other| other.tombstone == step.tombstone)
+        });
+        steps.append(&mut untaken);
     }
-    abort(archive, &repo, &intent.deed, lost)?;
+    abort(archive, &records, lost)?;
     let steps = plan(workspace, archive, steps)?;
-    let repository = workspace.repository.as_ref();
-    let segment = match repository {
-        Some(_) if records[0].0.event.belongs_in_segment() => Some(Segment::new(records)?),
-        _ => None,
-    };
-    if let Some(segment) = &segment {
-        remove_litter_beside(workspace, segment.path.as_path());
-    }
     tree::apply("complete", &workspace.top, repository, &steps, segment.as_ref())?;
     report.completed.push(intent.deed.to_string());
     intent.remove(workspace)
+}
+
+/// Whether a deed of which nothing is in place came to nothing. What `undo` takes back is hidden
+/// already, and a drop of a stub that was gone has no steps: those go on.
+fn can_be_aborted(intent: &Intent) -> bool {
+    let actions = [Action::Archive, Action::Restore, Action::StubDrop];
+    !intent.steps.is_empty() && actions.iter().any(|action| action.as_str() == intent.action)
+}
+
+/// Whether the segment was staged once: git has its object then, since staging is the last step.
+fn is_in_git(repository: &Repository, segment: &Segment) -> Result<bool> {
+    let oid = repository.hash_blob(&segment.render()?)?;
+    Ok(repository.blob_size(&oid)?.is_some())
 }
 
 /// The records of a deed, checked.
@@ -126,7 +152,11 @@ pub(super) fn plan<'a>(
         let after = match step.source {
             Source::Absent => After::Absent,
             source => {
-                let item = lookup::by_id(workspace, Some(&mut *archive), &step.tombstone)?;
+                // What `undo` took back is hidden by now.
+                let item = match archive.catalog().item(&step.tombstone, true)? {
+                    Some(item) => item,
+                    None => lookup::by_id(workspace, Some(&mut *archive), &step.tombstone)?,
+                };
                 after(workspace, archive, &item, source, step)?
             }
         };
@@ -153,33 +183,53 @@ fn after(
     Ok(After::File { bytes, executable: files::Executable::No })
 }
 
-/// Records that (a part of) a deed came to nothing, and hides its items unless an older deed
-/// archived them too.
-pub(super) fn abort<'a>(
+/// Records that (a part of) a deed came to nothing. Items that it archived are hidden unless an
+/// older deed archived them too.
+fn abort<'a>(
     archive: &mut Archive,
-    repo: &str,
-    deed: &DeedId,
+    records: &[(Record, Digest)],
     steps: impl IntoIterator<Item = &'a IntentStep>,
 ) -> Result<()> {
-    let mut items = Vec::new();
-    for step in steps {
-        let item = archive.catalog().item(&step.tombstone, true)?;
-        // A sidecar deed has two paths for one item.
-        if let Some(item) = item
-            && !items.iter().any(|(known, _): &(Item, _)| known.row_id == item.row_id)
-        {
-            let older = older_deed(archive, item.row_id, deed)?;
-            items.push((item, older));
+    let ids: BTreeSet<TombstoneId> = steps.into_iter().map(|step| step.tombstone).collect();
+    let mut aborted = Vec::new();
+    for (record, _) in records {
+        let Some(id) = record.event.tombstone.filter(|id| ids.contains(id)) else { continue };
+        let item = archive.catalog().item(&id, true)?;
+        let older = match &item {
+            Some(item) => older_deed(archive, item.row_id, &record.deed)?,
+            None => None,
+        };
+        aborted.push((record, item, older));
+    }
+    let Some((first, ..)) = aborted.first() else { return Ok(()) };
+    let repo = first.event.repo.clone().unwrap_or_default();
+    archive.journaled(&repo, DeedId::random(), |transaction| {
+        let mut deeds = Vec::new();
+        for (record, item, older) in &aborted {
+            let of = &record.deed;
+            deeds.push(match (&record.event.action, item) {
+                (Action::Archive, Some(item)) => abort_item(transaction, item, of, *older)?,
+                (action, item) => {
+                    if let (Action::Restore, Some(item)) = (action, item) {
+                        transaction.catalog().set_restored(item.row_id, None)?;
+                    }
+                    (abort_event(record), item.as_ref().map(|item| item.row_id))
+                }
+            });
         }
-    }
-    if items.is_empty() {
-        return Ok(());
-    }
-    archive.journaled(repo, DeedId::random(), |transaction| {
-        let deeds = items.iter().map(|(item, older)| abort_item(transaction, item, deed, *older));
-        Ok(((), deeds.collect::<Result<Vec<_>>>()?))
+        Ok(((), deeds))
     })?;
     Ok(())
+}
+
+fn abort_event(record: &Record) -> Event {
+    let mut event = Event::new(Action::StoreAbort, "git-codex-archive");
+    event.repo = record.event.repo.clone();
+    event.path = record.event.path.clone();
+    event.sha256 = record.event.sha256;
+    event.tombstone = record.event.tombstone;
+    event.of = Some(record.deed);
+    event
 }
 
 pub(super) fn abort_item(
@@ -231,6 +281,16 @@ fn remove_own_litter(workspace: &Workspace) {
     let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);
     for folder in [".codex", ".codex/evidence", &month] {
         remove_litter_beside(workspace, &Path::new(folder).join("x"));
+    }
+}
+
+/// The same beside the paths of one deed, each folder once.
+fn remove_litter(workspace: &Workspace, intent: &Intent, segment: Option<&Segment>) {
+    let paths = intent.steps.iter().map(|step| &step.path).chain(segment.map(|it| &it.path));
+    let beside: BTreeMap<&Path, &Path> =
+        paths.map(|path| (files::folder_of(path.as_path()), path.as_path())).collect();
+    for path in beside.into_values() {
+        remove_litter_beside(workspace, path);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Segments as they stand in the index or a commit; never as they stand in the work tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::evidence::{SEGMENT_FOLDER, Segment, is_segment_path};
+use crate::evidence::{Action, Record, SEGMENT_FOLDER, Segment, is_segment_path};
 use crate::git::{IndexScope, Repository};
-use crate::model::{GitOid, RepoPath};
+use crate::model::{GitOid, RepoPath, TombstoneId};
 
 /// A file in the folder of segments that is not a valid segment.
 #[derive(Debug)]
@@ -70,4 +71,26 @@ pub fn unpublished(repository: &Repository) -> Result<Vec<Segment>> {
         segment.lines.first().map(|(record, _)| (record.ts, record.log, record.seq))
     });
     Ok(segments)
+}
+
+/// What the tree's evidence says last of each item: by time, and by number within one log.
+pub fn last_records(segments: &[Segment]) -> BTreeMap<TombstoneId, Record> {
+    let mut last: BTreeMap<TombstoneId, Record> = BTreeMap::new();
+    let order = |record: &Record| -> (Timestamp, u64) { (record.ts, record.seq) };
+    for (record, _) in segments.iter().flat_map(|segment| &segment.lines) {
+        let Some(id) = record.event.tombstone else { continue };
+        let about_tree =
+            matches!(record.event.action, Action::Archive | Action::Restore | Action::StubDrop);
+        let newer = last.get(&id).is_none_or(|known| {
+            if known.log == record.log {
+                known.seq < record.seq
+            } else {
+                order(known) < order(record)
+            }
+        });
+        if about_tree && newer {
+            last.insert(id, record.clone());
+        }
+    }
+    last
 }

@@ -3,6 +3,7 @@
 //! The record of the deed stays, since a log is only added to; a further record says that it was
 //! taken back. Its segment leaves the index, for it speaks of a tree that never was.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::model::{Actor, DeedId, Digest, RepoPath};
 
 use super::intent::{Intent, IntentStep, Source};
 use super::lookup::{self, executable, sidecar_path};
+use super::reconcile::only_says;
 use super::recovery;
 use super::restore::take_steps;
 use super::tree::{self, After, Step};
@@ -55,14 +57,13 @@ pub fn undo(workspace: &Workspace, actor: &Actor) -> Result<UndoReport> {
 fn last_uncommitted(workspace: &Workspace, archive: &mut Archive) -> Result<Option<Segment>> {
     let repository = workspace.repository(ACTION)?;
     let (staged, _) = segments::in_index(repository)?;
-    let committed: Vec<RepoPath> = match repository.head()? {
-        Some(head) => repository
-            .list_tree(&head, Some(SEGMENT_FOLDER))?
-            .into_iter()
-            .map(|entry| entry.path)
-            .collect(),
-        None => Vec::new(),
-    };
+    // Also committed: what a merge brings in, and what a later commit took out again.
+    let mut committed: BTreeSet<RepoPath> =
+        repository.deleted_in_history(SEGMENT_FOLDER)?.into_iter().map(|(path, _)| path).collect();
+    for commit in repository.head()?.into_iter().chain(repository.merge_heads()?) {
+        let entries = repository.list_tree(&commit, Some(SEGMENT_FOLDER))?;
+        committed.extend(entries.into_iter().map(|entry| entry.path));
+    }
     let mut mine = Vec::new();
     for segment in staged {
         let (last, digest) = &segment.lines[segment.lines.len() - 1];
@@ -99,7 +100,7 @@ fn take_back(
     let gone =
         Step { path: segment.path.clone(), before: Some(Digest::of(&bytes)), after: After::Absent };
     steps.push((gone, Source::Absent));
-    items.push(items.first().copied().ok_or_else(|| cannot(first))?);
+    items.push(first.event.tombstone.ok_or_else(|| cannot(first))?);
     let deed = DeedId::random();
     let intent = Intent {
         deed,
@@ -151,6 +152,9 @@ fn steps_back(
     let (Some(id), Some(path)) = (record.event.tombstone, record.event.path.clone()) else {
         return Err(cannot(record));
     };
+    if only_says(record) {
+        return Ok(Vec::new());
+    }
     let item = lookup::by_id(workspace, Some(&mut *archive), &id)?;
     let stub = lookup::stub_for(&item, &path)?;
     let on_disk = tree::digest_on_disk(&workspace.top, &path)?;
@@ -228,7 +232,7 @@ fn record_undo(
                 deeds.push((event, row));
                 continue;
             }
-            if let Some(item) = item {
+            if let (Action::Restore, Some(item)) = (&record.event.action, item) {
                 transaction.catalog().set_restored(item.row_id, None)?;
             }
             let mut event = Event::new(Action::Repair, actor.as_str());

@@ -1,4 +1,4 @@
-//! What commits removed.
+//! What commits removed or altered.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ const ACTION: &str = "read the history";
 
 impl Repository {
     /// The files below `folder` that some commit reachable from HEAD, or from a merge under way,
-    /// removed, each with the blob it had; newest removal first, each pair once.
+    /// removed or altered, each with the blob it had; newest change first, each pair once.
     pub fn deleted_in_history(&self, folder: &str) -> Result<Vec<(RepoPath, GitOid)>> {
         // A slash at its end would fit git's pathspec and none of the answers.
         RepoPath::new(folder.as_bytes())?;
@@ -28,7 +28,7 @@ impl Repository {
             "log.diffMerges=separate",
             "log",
             "--format=",
-            "--diff-filter=D",
+            "--diff-filter=DM",
             "-m",
         ]);
         command.args([

@@ -17,13 +17,15 @@ use super::install::HookName;
 const MAX_INPUT_BYTES: u64 = 64 << 20;
 
 /// Runs the check of the hook `name` with git's arguments and standard input. `early` is the
-/// comparison with HEAD, if the caller started it before anything else.
+/// comparison with HEAD, if the caller started it before anything else; `variables` are the names
+/// of the environment's.
 pub fn run(
     workspace: &Workspace,
     name: HookName,
     arguments: &[OsString],
     stdin: &mut dyn Read,
     early: Option<StagedChanges>,
+    variables: &[OsString],
 ) -> Result<VerifyReport> {
     let repository = workspace
         .repository
@@ -32,7 +34,11 @@ pub fn run(
     match name {
         HookName::PreCommit | HookName::PreMergeCommit | HookName::PreApplypatch => {
             let since_head = early.map(|changes| changes.finish(repository)).transpose()?;
-            staged(workspace, repository, since_head, false)
+            let merging = match name {
+                HookName::PreMergeCommit => merged_heads(variables),
+                _ => Vec::new(),
+            };
+            staged(workspace, repository, since_head, &merging, false)
         }
         HookName::PrePush => {
             let updates = pushed(&read(stdin)?)?;
@@ -45,6 +51,13 @@ pub fn run(
             together(updates.iter().map(|update| receive(workspace, repository, update)))
         }
     }
+}
+
+/// What a clean merge brings in: git writes MERGE_HEAD only after pre-merge-commit, and until then
+/// says it by the names of variables, `GITHEAD_<oid>`.
+fn merged_heads(variables: &[OsString]) -> Vec<GitOid> {
+    let heads = variables.iter().filter_map(|name| name.to_str()?.strip_prefix("GITHEAD_"));
+    heads.filter_map(|oid| oid.parse().ok()).collect()
 }
 
 /// One ref that changes: what it will be, and what the other side has of it.
@@ -197,6 +210,15 @@ mod tests {
         let new = received(&format!("{ZERO} {A} refs/heads/x\n")).unwrap();
         assert_eq!(new, [Update { tip, had: None }]);
         assert!(received("x\n").is_err());
+    }
+
+    #[test]
+    fn heads_of_a_clean_merge() {
+        let names: Vec<OsString> = [format!("GITHEAD_{A}"), "GITHEAD_x".into(), "HOME".into()]
+            .into_iter()
+            .map(OsString::from)
+            .collect();
+        assert_eq!(merged_heads(&names), [A.parse::<GitOid>().unwrap()]);
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub struct StubChange {
     pub path: RepoPath,
     /// The stubs that stood there, each once, with their objects.
     pub old: Vec<(Tombstone, GitOid)>,
-    /// Whether some base had something there.
-    pub had_file: bool,
+    /// The objects that stood there, stub or not.
+    pub was: Vec<GitOid>,
     /// What stands there now.
     pub new: Option<Side>,
     /// The same as a stub, if it begins like one.
@@ -52,9 +52,9 @@ pub struct Changes {
     /// Of these, the ones that no base has.
     pub new_segments: BTreeSet<RepoPath>,
     /// Segments of a base that are gone.
-    pub missing_segments: Vec<RepoPath>,
+    pub missing_segments: Vec<Changed>,
     /// Segments of a base that have other bytes.
-    pub changed_segments: Vec<RepoPath>,
+    pub changed_segments: Vec<Changed>,
     /// Other paths below `.codex`.
     pub own_files: Vec<Changed>,
 }
@@ -74,7 +74,7 @@ impl Changes {
 pub fn sort_out(
     repository: &Repository,
     by_base: Vec<Vec<Change>>,
-    attributes_at: Option<&GitOid>,
+    attributes: &[AttributeSource<'_>],
 ) -> Result<Changes> {
     let mut out = Changes::default();
     for change in by_base.iter().flatten().filter(|change| change.path.is_in(SEGMENT_FOLDER)) {
@@ -91,7 +91,7 @@ pub fn sort_out(
             out.stubs.push(stub);
         }
     }
-    drop_exempt(repository, &mut out.stubs, attributes_at)?;
+    drop_exempt(repository, &mut out.stubs, attributes)?;
     Ok(out)
 }
 
@@ -117,8 +117,8 @@ fn segment(out: &mut Changes, changed: Changed) {
         (false, _) => {
             out.new_segments.insert(changed.path);
         }
-        (true, None) => out.missing_segments.push(changed.path),
-        (true, Some(_)) => out.changed_segments.push(changed.path),
+        (true, None) => out.missing_segments.push(changed),
+        (true, Some(_)) => out.changed_segments.push(changed),
     }
 }
 
@@ -138,26 +138,30 @@ fn stub_change(repository: &Repository, changed: Changed) -> Result<Option<StubC
     if stub.is_none() && old.is_empty() {
         return Ok(None);
     }
-    let had_file = changed.old.iter().any(Option::is_some);
-    Ok(Some(StubChange { path: changed.path, old, had_file, new: changed.new, stub }))
+    let was = changed.old.iter().flatten().map(|side| side.oid).collect();
+    Ok(Some(StubChange { path: changed.path, old, was, new: changed.new, stub }))
 }
 
-/// Takes out the paths that an attribute exempts; read at the base, so that a change cannot
-/// exempt itself.
+/// Takes out the paths that an attribute exempts in one of `sources`; those are the bases, so that
+/// a change cannot exempt itself.
 fn drop_exempt(
     repository: &Repository,
     stubs: &mut Vec<StubChange>,
-    attributes_at: Option<&GitOid>,
+    sources: &[AttributeSource<'_>],
 ) -> Result<()> {
-    let Some(base) = attributes_at.filter(|_| !stubs.is_empty()) else { return Ok(()) };
-    let paths: Vec<RepoPath> = stubs.iter().map(|stub| stub.path.clone()).collect();
-    let values = repository.attributes(&paths, &[ATTRIBUTE], AttributeSource::Commit(base))?;
-    let exempt: BTreeSet<&RepoPath> = paths
-        .iter()
-        .zip(&values)
-        .filter(|(_, values)| values.first().is_some_and(|value| value == "unset"))
-        .map(|(path, _)| path)
-        .collect();
-    stubs.retain(|stub| !exempt.contains(&stub.path));
+    for source in sources {
+        if stubs.is_empty() {
+            break;
+        }
+        let paths: Vec<RepoPath> = stubs.iter().map(|stub| stub.path.clone()).collect();
+        let values = repository.attributes(&paths, &[ATTRIBUTE], *source)?;
+        let exempt: BTreeSet<&RepoPath> = paths
+            .iter()
+            .zip(&values)
+            .filter(|(_, values)| values.first().is_some_and(|value| value == "unset"))
+            .map(|(path, _)| path)
+            .collect();
+        stubs.retain(|stub| !exempt.contains(&stub.path));
+    }
     Ok(())
 }

@@ -65,12 +65,9 @@ pub fn judge(
         if let Some(label) = &label {
             let known = records.get(&stub.id).map(Vec::as_slice).unwrap_or_default();
             findings.extend(judge_stub(repository, path, stub, label, known)?);
-            if let Some((record, digest)) =
-                known.iter().find(|(record, _)| archives(record, stub, Some(label)))
-            {
-                let answer = witness.ask(&path.to_string(), record, digest, options.deep)?;
-                findings.extend(answer);
-            }
+            let fits = |line: &&&(Record, Digest)| archives(&line.0, stub, Some(label));
+            let lines: Vec<_> = known.iter().filter(fits).map(|line| (*line).clone()).collect();
+            findings.extend(witness.ask(&path.to_string(), &lines, options.deep)?);
         }
         if let Some(other) = seen.insert(*oid, path.clone()) {
             let words = format!("the same stub stands at `{other}`");

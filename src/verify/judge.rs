@@ -1,16 +1,16 @@
 //! The judgement itself: what a tree has other than its bases, held against the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::Workspace;
-use crate::archive::{last_records, segments};
+use crate::archive::segments;
 use crate::error::Result;
 use crate::evidence::{Action, Record, Segment};
-use crate::git::{Change, Repository};
+use crate::git::{AttributeSource, Change, Repository};
 use crate::model::{Digest, Finding, GitOid, LogId, RepoLabel, RepoPath};
 use crate::tombstone::{Tombstone, check_id};
 
-use super::change::{Changes, StubChange, sort_out};
+use super::change::{Changed, Changes, StubChange, sort_out};
 use super::hint;
 use super::rules;
 use super::tree::Tree;
@@ -38,6 +38,8 @@ pub struct Judge<'a> {
     added: Vec<(Record, Digest)>,
     /// All segments of the tree; read when first needed.
     all: Option<Vec<Segment>>,
+    /// All paths of the tree by their objects; read when first needed.
+    files: Option<BTreeMap<GitOid, Vec<RepoPath>>>,
     findings: Vec<Finding>,
     checked: Checked,
 }
@@ -59,10 +61,20 @@ impl Question<'_> {
         self.bases.iter().map(|base| self.tree.changes(self.repository, Some(base))).collect()
     }
 
+    /// Where attributes are read: at the bases; where everything is new, the tree itself has the
+    /// only ones.
+    fn attribute_sources(&self) -> Vec<AttributeSource<'_>> {
+        match (self.bases.as_slice(), &self.tree) {
+            ([], Tree::Index) => vec![AttributeSource::WorkTree],
+            ([], Tree::Commit(tip)) => vec![AttributeSource::Commit(tip)],
+            (bases, _) => bases.iter().map(AttributeSource::Commit).collect(),
+        }
+    }
+
     /// Judges `by_base`, what [`Question::changes`] found. Nothing is asked of the archive when
     /// no stub, evidence or file of ours is among it.
     pub fn judge(&self, by_base: Vec<Vec<Change>>, offline: bool) -> Result<Judgement> {
-        let changes = sort_out(self.repository, by_base, self.bases.first())?;
+        let changes = sort_out(self.repository, by_base, &self.attribute_sources())?;
         if changes.is_empty() {
             let report = VerifyReport::new(Checked::default(), Vec::new());
             return Ok(Judgement { report, new_segments: Vec::new() });
@@ -73,6 +85,7 @@ impl Question<'_> {
             label: self.tree.label(self.repository)?,
             added: Vec::new(),
             all: None,
+            files: None,
             findings: Vec::new(),
             checked: Checked::default(),
         };
@@ -115,7 +128,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn label_file(&mut self, changed: &super::change::Changed) -> Result<()> {
+    fn label_file(&mut self, changed: &Changed) -> Result<()> {
         let repository = self.question.repository;
         for side in changed.old.iter().flatten() {
             let Some(text) = repository.blob(&side.oid)? else { continue };
@@ -134,13 +147,15 @@ impl Judge<'_> {
 
     /// Judges the segments and keeps the records of the added ones; returns the new segments.
     fn segments(&mut self, changes: &Changes) -> Result<Vec<Segment>> {
-        for (rule, paths, words) in [
+        for (rule, segments, words) in [
             (&rules::SEGMENT_MISSING, &changes.missing_segments, "a segment of the base is gone"),
             (&rules::SEGMENT_CHANGED, &changes.changed_segments, "it has other bytes than before"),
         ] {
-            for path in paths {
-                let finding = Finding::new(rule, path.to_string(), words);
-                self.find(finding.hint("git codex-archive reconcile"));
+            for changed in segments {
+                if self.loses_evidence(changed)? {
+                    let finding = Finding::new(rule, changed.path.to_string(), words);
+                    self.find(finding.hint("git codex-archive reconcile"));
+                }
             }
         }
         let repository = self.question.repository;
@@ -159,6 +174,20 @@ impl Judge<'_> {
         let known = self.records_of_bases(&good)?;
         self.check_originality(&good, known, changes);
         Ok(good.into_iter().filter(|it| changes.new_segments.contains(&it.path)).collect())
+    }
+
+    /// Whether a segment that is gone or altered held a record that the tree lacks now. What was no
+    /// valid segment, or a copy of another one, had to be taken out or mended.
+    fn loses_evidence(&mut self, changed: &Changed) -> Result<bool> {
+        let before = changed.old.iter().flatten().map(|side| (changed.path.clone(), side.oid));
+        let (before, _) = segments::load(self.question.repository, before)?;
+        let lines = self.all()?.iter().flat_map(|segment| &segment.lines);
+        let known: BTreeSet<Digest> = lines.map(|(_, digest)| *digest).collect();
+        if before.is_empty() && changed.new.is_some() {
+            return Ok(self.all()?.iter().all(|segment| segment.path != changed.path));
+        }
+        let mut lines = before.iter().flat_map(|segment| &segment.lines);
+        Ok(lines.any(|(_, digest)| !known.contains(digest)))
     }
 
     /// The records that stand in segments of a base, by log and number.
@@ -218,7 +247,7 @@ impl Judge<'_> {
         match &change.stub {
             Some(Err(fault)) => {
                 let path = change.path.to_string();
-                let hint = if change.had_file {
+                let hint = if !change.was.is_empty() {
                     hint::take_back(&change.path, self.question.bases.first())
                 } else {
                     format!("git rm --cached -- {}", hint::top(&change.path))
@@ -254,32 +283,37 @@ impl Judge<'_> {
                 && other.old.iter().any(|(_, oid)| *oid == side.oid)
                 && other.new.is_none_or(|new| new.oid != side.oid)
         });
-        match self.explained(stub, moved)? {
-            Explained::ByRecord(line) => {
-                let answer = self.witness.ask(&path, &line.0, &line.1, true)?;
-                self.findings.extend(answer);
+        match self.explained(stub)? {
+            Explained::ByAdded(lines) => return self.ask(&path, &lines),
+            Explained::ByOld(lines) if moved => self.ask(&path, &lines)?,
+            Explained::ByOld(_) if self.stands_elsewhere(change, side.oid)? => {
+                let words = "the same stub stands at another path too";
+                self.find(Finding::new(&rules::STUB_COPIED, &path, words).tombstone(stub.id));
             }
-            Explained::ByOldRecord => {
-                if self.stands_elsewhere(change, side.oid)? {
-                    let words = "the same stub stands at another path too";
-                    self.find(Finding::new(&rules::STUB_COPIED, &path, words).tombstone(stub.id));
-                } else if self.taken_out(stub)? {
-                    let words = "its ARCHIVE record is an old one, from before it was taken out";
-                    self.without_record(&path, stub, words)?;
-                }
+            Explained::ByOld(lines) if !self.taken_out(stub)? => self.ask(&path, &lines)?,
+            Explained::ByOld(_) => {
+                let words = "its ARCHIVE record is an old one, from before it was taken out";
+                self.without_record(&path, stub, words)?;
             }
             Explained::Not => {
                 let words = "no segment in this tree has its ARCHIVE record";
                 self.without_record(&path, stub, words)?;
             }
         }
+        // No record speaks of this path: another stub may have stood here.
+        self.gone(change, changes)
+    }
+
+    fn ask(&mut self, path: &str, lines: &[(Record, Digest)]) -> Result<()> {
+        let answer = self.witness.ask(path, lines, true)?;
+        self.findings.extend(answer);
         Ok(())
     }
 
     /// Whether the tree's evidence says last of a stub's item that it was dropped or put back. If
     /// not, a commit that no hook saw took the stub away, and what is judged mends that.
     fn taken_out(&mut self, stub: &Tombstone) -> Result<bool> {
-        let last = last_records(self.all()?).remove(&stub.id);
+        let last = segments::last_records(self.all()?).remove(&stub.id);
         Ok(last.is_none_or(|record| record.event.action != Action::Archive))
     }
 
@@ -316,7 +350,7 @@ impl Judge<'_> {
         }
         let words =
             format!("its id does not follow from label `{label}`, its path and its SHA-256");
-        let hint = if change.had_file {
+        let hint = if !change.was.is_empty() {
             hint::take_back(&change.path, base)
         } else {
             format!("git rm --cached -- {}", hint::top(&change.path))
@@ -346,18 +380,16 @@ impl Judge<'_> {
         Ok(true)
     }
 
-    fn explained(&mut self, stub: &Tombstone, moved: bool) -> Result<Explained> {
+    fn explained(&mut self, stub: &Tombstone) -> Result<Explained> {
         let label = self.label.clone();
-        let fits = |record: &Record| archives(record, stub, label.as_ref());
-        if let Some((record, digest)) = self.added.iter().find(|(record, _)| fits(record)) {
-            return Ok(Explained::ByRecord(Box::new((record.clone(), *digest))));
+        let fits = |line: &&(Record, Digest)| archives(&line.0, stub, label.as_ref());
+        let added: Vec<_> = self.added.iter().filter(fits).cloned().collect();
+        if !added.is_empty() {
+            return Ok(Explained::ByAdded(added));
         }
-        let old = self.all()?.iter().flat_map(|it| &it.lines).find(|(record, _)| fits(record));
-        Ok(match old {
-            Some(line) if moved => Explained::ByRecord(Box::new(line.clone())),
-            Some(_) => Explained::ByOldRecord,
-            None => Explained::Not,
-        })
+        let lines = self.all()?.iter().flat_map(|it| &it.lines);
+        let old: Vec<_> = lines.filter(fits).cloned().collect();
+        Ok(if old.is_empty() { Explained::Not } else { Explained::ByOld(old) })
     }
 
     fn all(&mut self) -> Result<&[Segment]> {
@@ -367,23 +399,36 @@ impl Judge<'_> {
         Ok(self.all.as_deref().unwrap_or_default())
     }
 
-    fn stands_elsewhere(&self, change: &StubChange, oid: GitOid) -> Result<bool> {
-        let files = self.question.tree.files(self.question.repository)?;
-        Ok(files.iter().any(|(path, _, found)| *found == oid && *path != change.path))
+    fn stands_elsewhere(&mut self, change: &StubChange, oid: GitOid) -> Result<bool> {
+        if self.files.is_none() {
+            let files = self.question.tree.files(self.question.repository)?;
+            let mut by_oid: BTreeMap<GitOid, Vec<RepoPath>> = BTreeMap::new();
+            for (path, _, oid) in files {
+                by_oid.entry(oid).or_default().push(path);
+            }
+            self.files = Some(by_oid);
+        }
+        let paths = self.files.as_ref().and_then(|files| files.get(&oid));
+        Ok(paths.is_some_and(|paths| paths.iter().any(|path| *path != change.path)))
     }
 
-    /// A path where a stub stood and none stands now.
+    /// A path where a stub stood that stands there no more.
     fn gone(&mut self, change: &StubChange, changes: &Changes) -> Result<()> {
         for (stub, oid) in &change.old {
+            if matches!(&change.stub, Some(Ok(now)) if now.id == stub.id) {
+                continue;
+            }
             let moved = changes.stubs.iter().any(|other| {
                 other.path != change.path && other.new.is_some_and(|new| new.oid == *oid)
             });
-            if moved || self.left_properly(stub) {
+            if moved || self.left_properly(stub) || self.stands_elsewhere(change, *oid)? {
                 continue;
             }
             let path = change.path.to_string();
             let severity = self.question.workspace.config.on_stub_removed();
-            let what = if stub.path == change.path {
+            // A path is found in the index and HEAD only; the id in the evidence, too.
+            let committed = matches!(self.question.tree, Tree::Commit(_));
+            let what = if committed || stub.path == change.path {
                 stub.id.to_string()
             } else {
                 hint::shell(&change.path)
@@ -427,9 +472,12 @@ impl Judge<'_> {
     }
 }
 
+/// The records that say a stub's file was archived.
 enum Explained {
-    ByRecord(Box<(Record, Digest)>),
-    ByOldRecord,
+    /// In added segments.
+    ByAdded(Vec<(Record, Digest)>),
+    /// In segments that a base has.
+    ByOld(Vec<(Record, Digest)>),
     Not,
 }
 

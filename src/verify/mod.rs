@@ -95,7 +95,7 @@ pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<VerifyRe
     }
     match &options.scope {
         Scope::All => everything::judge(workspace, repository, options),
-        Scope::Staged => staged(workspace, repository, None, options.offline),
+        Scope::Staged => staged(workspace, repository, None, &[], options.offline),
         Scope::Range { base, tip } => range(workspace, repository, base.as_deref(), tip, options),
     }
 }
@@ -155,21 +155,26 @@ pub fn outgoing(
 }
 
 /// Judges what is staged. While a merge is being concluded, what one of its sides has is not
-/// judged again. `since_head` is the difference to HEAD where a caller has it already.
+/// judged again. `since_head` is the difference to HEAD, `merging` what is being merged, where a
+/// caller knows it already.
 pub fn staged(
     workspace: &Workspace,
     repository: &Repository,
     since_head: Option<Vec<Change>>,
+    merging: &[GitOid],
     offline: bool,
 ) -> Result<VerifyReport> {
     let since_head = match since_head {
         Some(changes) => changes,
         None => repository.staged_changes(repository.head()?.as_ref())?,
     };
-    if since_head.is_empty() {
+    let merged = match merging {
+        [] => repository.merge_heads()?,
+        given => given.to_vec(),
+    };
+    if since_head.is_empty() && merged.is_empty() {
         return amended(workspace, repository, offline);
     }
-    let merged = repository.merge_heads()?;
     let mut by_base = vec![since_head];
     for commit in &merged {
         by_base.push(repository.staged_changes(Some(commit))?);

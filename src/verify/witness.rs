@@ -63,37 +63,42 @@ impl Witness {
             }
             Err(error) => return Err(error),
         };
-        let logs = archive.ledger().logs()?;
-        let own_logs = logs.into_iter().filter(|log| log.home.is_some()).map(|log| log.log);
-        let own_logs = own_logs.collect();
+        let own_logs = archive.own_logs()?;
         let asked = BTreeSet::new();
         Ok((Self { archive: Some(archive), own_logs, require_shared, asked, hashed: 0 }, None))
     }
 
-    /// Compares the record behind a stub with the archive; `hash` reads the bytes too.
+    /// Compares the records behind a stub, of which one good one suffices, with the archive; `hash`
+    /// reads the bytes too.
     pub fn ask(
         &mut self,
         path: &str,
-        record: &Record,
-        digest: &Digest,
+        lines: &[(Record, Digest)],
         hash: bool,
     ) -> Result<Option<Finding>> {
         let Some(archive) = &mut self.archive else { return Ok(None) };
-        let Some(id) = record.event.tombstone else { return Ok(None) };
+        let Some(id) = lines.first().and_then(|(record, _)| record.event.tombstone) else {
+            return Ok(None);
+        };
         if !self.asked.insert(id) {
             return Ok(None);
         }
         let about = |rule, words: &str| Finding::new(rule, path, words).tombstone(id);
-        let own = self.own_logs.contains(&record.log);
         let item = archive.catalog().item(&id, true)?;
-        if own {
-            let known = archive.ledger().digest_at(&record.log, record.seq)?;
-            if known.is_none_or(|(_, known)| known != *digest) {
-                let words = "its record claims to be of this archive's log, which has not got it";
-                return Ok(Some(
-                    about(&rules::RECORD_UNKNOWN, words).hint("git codex-archive reconcile"),
-                ));
+        let (mut own, mut foreign) = (false, false);
+        for (record, digest) in lines {
+            if self.own_logs.contains(&record.log) {
+                let known = archive.ledger().digest_at(&record.log, record.seq)?;
+                own |= known.is_some_and(|(_, known)| known == *digest);
+            } else {
+                foreign = true;
             }
+        }
+        if !own && !foreign {
+            let words = "its record claims to be of this archive's log, which has not got it";
+            return Ok(Some(
+                about(&rules::RECORD_UNKNOWN, words).hint("git codex-archive reconcile"),
+            ));
         }
         let Some(item) = item else {
             if own || self.require_shared {

@@ -57,7 +57,9 @@ pub fn run(ui: &Ui, file: Option<&Path>, args: &Args) -> Result<Seen> {
     let early = if on_index { Some(StagedChanges::spawn(&cwd)?) } else { None };
     let context = Context::open(ui, file, &[])?;
     let input = &mut std::io::stdin().lock();
-    let report = crate::hook::run(&context.workspace, args.name, &args.arguments, input, early)?;
+    let variables: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
+    let workspace = &context.workspace;
+    let report = crate::hook::run(workspace, args.name, &args.arguments, input, early, &variables)?;
     Ok(Seen { report })
 }
 

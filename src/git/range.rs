@@ -57,6 +57,13 @@ impl Repository {
         if outgoing == 0 { Ok(vec![*tip]) } else { self.independent(bases) }
     }
 
+    /// Whether some remote's tracking branch has `commit`.
+    pub fn is_published(&self, commit: &GitOid) -> Result<bool> {
+        let commit = commit.to_string();
+        let command = self.reading(["rev-list", "-n", "1", &commit, "--not", "--remotes"]);
+        Ok(plumbing::run_checked(OUTGOING, command, &[])?.is_empty())
+    }
+
     /// Those of `commits` that no other of them descends from.
     fn independent(&self, commits: Vec<GitOid>) -> Result<Vec<GitOid>> {
         let mut kept: Vec<GitOid> = Vec::new();

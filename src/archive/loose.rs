@@ -10,8 +10,9 @@ use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
 
 use super::ready::{Ready, add};
+use super::retire::finish;
 use super::selection::{Candidate, forbidden, is_executable, repo_path};
-use super::store::{StoreOptions, StoreReport, StoredItem, finish, recorded};
+use super::store::{StoreOptions, StoreReport, StoredItem, recorded};
 use super::{Archive, Workspace};
 
 const ACTION: &str = "archive";

@@ -4,6 +4,7 @@
 //! can forget its record; bytes leave only after their SHA-256 was checked.
 
 mod drop;
+mod explain;
 mod fsck;
 pub mod history;
 mod init;
@@ -13,11 +14,13 @@ mod journaled;
 mod language;
 mod lookup;
 mod loose;
+mod output;
 pub mod proof;
 mod ready;
 mod reconcile;
 mod recovery;
 mod restore;
+mod retire;
 pub mod segments;
 mod selection;
 mod status;

@@ -13,9 +13,9 @@ use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::fs::Executable;
 use crate::model::{Actor, DeedId, Digest, RepoPath};
 
+use super::explain::only_says;
 use super::intent::{Intent, IntentStep, Source};
 use super::lookup::{self, executable, sidecar_path};
-use super::reconcile::only_says;
 use super::recovery;
 use super::restore::take_steps;
 use super::tree::{self, After, Step};

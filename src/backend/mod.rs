@@ -4,13 +4,15 @@ mod artifacts;
 mod catalog;
 mod dialect;
 mod driver;
+mod filter;
 mod ledger;
 mod migrate;
 mod sqlite;
 
-pub use catalog::{Catalog, ItemFilter, NewBatch, NewItem, Page};
+pub use catalog::{Catalog, NewBatch, NewItem};
 pub use dialect::Dialect;
 pub use driver::{Driver, Row, Value};
+pub use filter::{ItemFilter, Page};
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
 pub use migrate::{LATEST_VERSION, apply, schema_text, schema_version};
 pub use sqlite::{Access, Sqlite};

@@ -57,15 +57,11 @@ impl Repository {
         if outgoing == 0 { Ok(vec![*tip]) } else { self.independent(bases) }
     }
 
-    /// Whether some tracking branch holds `commit`: it has been pushed or fetched.
+    /// Whether some remote's tracking branch has `commit`.
     pub fn is_published(&self, commit: &GitOid) -> Result<bool> {
-        // git complains of a commit that it does not have.
-        if self.peel(commit)?.is_none() {
-            return Ok(false);
-        }
-        let mut command = self.reading(["for-each-ref", "--count=1", "--format=%(refname)"]);
-        command.args([format!("--contains={commit}"), "refs/remotes".to_owned()]);
-        Ok(!plumbing::run_checked(OUTGOING, command, &[])?.is_empty())
+        let commit = commit.to_string();
+        let command = self.reading(["rev-list", "-n", "1", &commit, "--not", "--remotes"]);
+        Ok(plumbing::run_checked(OUTGOING, command, &[])?.is_empty())
     }
 
     /// Those of `commits` that no other of them descends from.

@@ -35,7 +35,7 @@ pub fn run(
         HookName::PreCommit | HookName::PreMergeCommit | HookName::PreApplypatch => {
             let since_head = early.map(|changes| changes.finish(repository)).transpose()?;
             let merging = match name {
-                HookName::PreMergeCommit => published(repository, merged_heads(variables))?,
+                HookName::PreMergeCommit => merged_heads(variables),
                 _ => Vec::new(),
             };
             staged(workspace, repository, since_head, &merging, false)
@@ -58,17 +58,6 @@ pub fn run(
 fn merged_heads(variables: &[OsString]) -> Vec<GitOid> {
     let heads = variables.iter().filter_map(|name| name.to_str()?.strip_prefix("GITHEAD_"));
     heads.filter_map(|oid| oid.parse().ok()).collect()
-}
-
-/// Those that a remote has too, and that were judged on their way there: the others are judged now.
-fn published(repository: &Repository, heads: Vec<GitOid>) -> Result<Vec<GitOid>> {
-    let mut kept = Vec::new();
-    for head in heads {
-        if repository.is_published(&head)? {
-            kept.push(head);
-        }
-    }
-    Ok(kept)
 }
 
 /// One ref that changes: what it will be, and what the other side has of it.

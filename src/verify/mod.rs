@@ -8,6 +8,7 @@ mod everything;
 mod hint;
 mod judge;
 pub mod rules;
+mod stub;
 mod tree;
 mod witness;
 
@@ -154,8 +155,9 @@ pub fn outgoing(
     question.judge(question.changes()?, false).map(|judgement| judgement.report)
 }
 
-/// Judges what is staged. While a merge is being concluded, what one of its sides has is not
-/// judged again. `since_head` is the difference to HEAD, `merging` what is being merged, where a
+/// Judges what is staged. While a merge is being concluded, what it brings in from a remote is not
+/// judged again: there others answer for it, and they must not stop anybody's work here. What comes
+/// from a branch that no remote has, may have passed no hook. `since_head` is the difference to HEAD, `merging` what is being merged, where a
 /// caller knows it already.
 pub fn staged(
     workspace: &Workspace,
@@ -175,11 +177,15 @@ pub fn staged(
     if since_head.is_empty() && merged.is_empty() {
         return amended(workspace, repository, offline);
     }
+    let mut published = Vec::new();
     let mut by_base = vec![since_head];
-    for commit in &merged {
-        by_base.push(repository.staged_changes(Some(commit))?);
+    for commit in merged {
+        if repository.is_published(&commit)? {
+            by_base.push(repository.staged_changes(Some(&commit))?);
+            published.push(commit);
+        }
     }
-    let bases: Vec<GitOid> = repository.head()?.into_iter().chain(merged).collect();
+    let bases: Vec<GitOid> = repository.head()?.into_iter().chain(published).collect();
     let question = Question { workspace, repository, tree: Tree::Index, bases };
     question.judge(by_base, offline).map(|judgement| judgement.report)
 }

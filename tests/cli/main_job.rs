@@ -340,6 +340,20 @@ fn a_merge_is_judged() {
 }
 
 #[test]
+fn a_merge_does_not_judge_again_what_a_remote_has() {
+    let (repo, _) = with_committed_stub();
+    let bare = repo.world.path("origin.git");
+    repo.git(["init", "-q", "--bare", "-b", "main", bare.to_str().unwrap()]).ok();
+    repo.git(["remote", "add", "origin", bare.to_str().unwrap()]).ok();
+    repo.git(["switch", "-qc", "side"]).ok();
+    repo.append("src/old.py", "# and more\n").git(["commit", "-qan", "-m", "bad"]).ok();
+    repo.git(["push", "-q", "--no-verify", "origin", "side"]).ok();
+    repo.git(["switch", "-q", "main"]).ok();
+    repo.file("src/new.py", "new\n").commit("main goes on");
+    repo.git(["merge", "-q", "-m", "merged", "origin/side"]).ok();
+}
+
+#[test]
 fn an_applied_patch_is_judged() {
     let (repo, _) = with_committed_stub();
     let patches = repo.world.path("patches");

@@ -1,0 +1,181 @@
+//! The second half of `store`: files whose bytes are safe are recorded, and give way to their stubs.
+
+use std::collections::BTreeMap;
+
+use crate::backend::{NewBatch, NewItem};
+use crate::error::Result;
+use crate::evidence::{Action, Segment};
+use crate::fs::Executable;
+use crate::model::{DeedId, Digest, Item, TombstoneId};
+use crate::tombstone::{Tombstone, Wrapping};
+
+use super::intent::{Intent, IntentStep, Source};
+use super::journaled::{Archive, Deed, Transaction};
+use super::lookup::{plain_stub, sidecar_path, stub_for};
+use super::ready::{Ready, read_back};
+use super::recovery::{self, RecoveryReport};
+use super::store::{StoreOptions, StoredItem, StubPlace};
+use super::{Workspace, language, tree};
+
+const ACTION: &str = "archive";
+
+/// A deed that is done.
+pub struct Finished {
+    /// Its items.
+    pub items: Vec<StoredItem>,
+    /// Its segment, if one was staged.
+    pub segment: Option<String>,
+    /// Its id.
+    pub id: String,
+}
+
+/// Every byte read back first; then intent, record, tree: in this order.
+pub fn finish(
+    workspace: &Workspace,
+    options: &StoreOptions,
+    archive: &mut Archive,
+    ready: &[Ready],
+    commit: &str,
+) -> Result<Finished> {
+    read_back(archive, ready)?;
+    let deed = DeedId::random();
+    let intent = intent(workspace, options, ready, deed)?;
+    let has_tree = options.stub != StubPlace::None;
+    if has_tree {
+        intent.write(workspace)?;
+    }
+    let label = options.label.as_str();
+    let journaled = archive
+        .journaled(label, deed, |transaction| record(transaction, options, ready, deed, commit));
+    // On failure the record may or may not have become durable: the next command finds out.
+    let (items, records) = journaled?;
+    let mut segment = None;
+    if has_tree {
+        let made = Segment::new(records.clone())?;
+        segment = workspace.repository.is_some().then(|| made.path.to_string());
+        change_tree(workspace, archive, &intent, &items, &made)?;
+    }
+    let items = ready.iter().zip(&records).map(|(file, (_, digest))| file.report(label, *digest));
+    Ok(Finished { items: items.collect(), segment, id: deed.to_string() })
+}
+
+fn change_tree(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    intent: &Intent,
+    items: &[Item],
+    segment: &Segment,
+) -> Result<()> {
+    let by_id: BTreeMap<TombstoneId, &Item> =
+        items.iter().map(|item| (item.tombstone, item)).collect();
+    let mut steps = Vec::with_capacity(intent.steps.len());
+    for step in &intent.steps {
+        let item = by_id[&step.tombstone];
+        let bytes = match step.source {
+            Source::Sidecar => Some(plain_stub(item)?),
+            Source::Stub => Some(stub_for(item, &step.path)?),
+            Source::Content | Source::Absent => None,
+        };
+        let after = bytes.map_or(tree::After::Absent, |bytes| tree::After::File {
+            bytes,
+            executable: Executable::No,
+        });
+        steps.push(tree::Step { path: step.path.clone(), before: step.before, after });
+    }
+    let repository = workspace.repository.as_ref();
+    let segment = repository.map(|_| segment);
+    match tree::apply(ACTION, &workspace.top, repository, &steps, segment) {
+        Ok(()) => intent.remove(workspace),
+        Err(error) => {
+            // Whatever stopped it, the tree must not stay between two states.
+            let mut report = RecoveryReport::default();
+            let _ = recovery::settle(workspace, archive, intent, &mut report);
+            Err(error)
+        }
+    }
+}
+
+fn intent(
+    workspace: &Workspace,
+    options: &StoreOptions,
+    ready: &[Ready],
+    deed: DeedId,
+) -> Result<Intent> {
+    let mut steps = Vec::new();
+    for file in ready {
+        let stub = Tombstone {
+            id: file.tombstone,
+            sha256: file.sha256,
+            size_bytes: file.size_bytes,
+            mode: file.mode(),
+            git_blob: file.candidate.oid,
+            path: file.candidate.path.clone(),
+        };
+        let (path, tombstone, before) =
+            (file.candidate.path.clone(), file.tombstone, Some(file.on_disk));
+        if options.stub == StubPlace::Sidecar {
+            let stub = stub.render(Wrapping::Plain)?;
+            let beside = sidecar_path(&path)?;
+            let there = tree::digest_on_disk(&workspace.top, &beside)?;
+            steps.push(IntentStep {
+                path: beside,
+                tombstone,
+                before: there,
+                after: Some(Digest::of(&stub)),
+                source: Source::Sidecar,
+            });
+            steps.push(IntentStep { path, tombstone, before, after: None, source: Source::Absent });
+        } else {
+            let stub = stub.render(Wrapping::for_path(&path))?;
+            let after = Some(Digest::of(&stub));
+            steps.push(IntentStep { path, tombstone, before, after, source: Source::Stub });
+        }
+    }
+    let action = Action::Archive.as_str().to_owned();
+    Ok(Intent { deed, action, work_tree: workspace.top.clone(), steps })
+}
+
+/// Writes batch, items, tags and metadata; returns the items and their events.
+fn record(
+    transaction: &mut Transaction<'_>,
+    options: &StoreOptions,
+    ready: &[Ready],
+    deed: DeedId,
+    commit: &str,
+) -> Result<(Vec<Item>, Vec<Deed>)> {
+    let at = transaction.now.to_string();
+    let batch_id = transaction.catalog().add_batch(&NewBatch {
+        deed,
+        repo: options.label.as_str(),
+        commit,
+        actor: options.actor.as_str(),
+        reason: options.reason,
+        at: &at,
+    })?;
+    let mut deeds = Vec::with_capacity(ready.len());
+    for file in ready {
+        let (kind, language) = language::guess(&file.candidate.path);
+        let mut catalog = transaction.catalog();
+        let row = catalog.put_item(&NewItem {
+            tombstone: file.tombstone,
+            batch_id,
+            artifact_id: file.artifact_id,
+            path: &file.candidate.path,
+            git_blob: file.candidate.oid,
+            mode: file.mode(),
+            kind: options.kind.unwrap_or(kind),
+            language: options.language.as_deref().or(language),
+            restricted: options.restricted,
+            delete_after: options.delete_after.as_deref(),
+        })?;
+        for tag in &options.tags {
+            catalog.add_tag(row, tag)?;
+        }
+        for (key, value) in &options.metadata {
+            catalog.set_metadata(row, key, value)?;
+        }
+        deeds.push((file.event(options, commit), Some(row)));
+    }
+    let items = transaction.catalog().items_of(&deed)?;
+    Ok((items, deeds))
+}

@@ -10,14 +10,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Record, Segment};
-use crate::fs as files;
+use crate::fs::{self as files, Executable};
 use crate::git::Repository;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
 use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
+use super::selection::is_executable;
 use super::tree::{self, After, Standing, Step};
 use super::{Workspace, lookup, pending};
 
@@ -96,7 +97,7 @@ pub(super) fn settle(
     for step in &intent.steps {
         match tree::standing(&workspace.top, &step.path, step.before, step.after)? {
             Standing::Other => lost.push(step),
-            Standing::After => steps.push(step),
+            Standing::After => steps.push((step, as_it_stands(workspace, step)?)),
             Standing::Before => untaken.push(step),
         }
     }
@@ -118,14 +119,19 @@ pub(super) fn settle(
         report.aborted.push(intent.deed.to_string());
         return intent.remove(workspace);
     } else {
+        for step in untaken {
+            steps.push((step, plan(workspace, archive, step)?));
+        }
         // Of a sidecar's two paths one may be edited: the item is archived all the same.
-        lost.retain(|step| {
-            !steps.iter().chain(&untaken).any(|other| other.tombstone == step.tombstone)
-        });
-        steps.append(&mut untaken);
+        lost.retain(|step| !steps.iter().any(|(other, _)| other.tombstone == step.tombstone));
     }
     abort(archive, &records, lost)?;
-    let steps = plan(workspace, archive, steps)?;
+    let step = |(step, after): (&IntentStep, After)| Step {
+        path: step.path.clone(),
+        before: step.before,
+        after,
+    };
+    let steps: Vec<Step> = steps.into_iter().map(step).collect();
     tree::apply("complete", &workspace.top, repository, &steps, segment.as_ref())?;
     report.completed.push(intent.deed.to_string());
     intent.remove(workspace)
@@ -162,28 +168,32 @@ pub fn segment_of_last_archive(archive: &mut Archive, id: &TombstoneId) -> Resul
     }
 }
 
-/// Turns the steps of an intent into bytes again.
-pub(super) fn plan<'a>(
-    workspace: &Workspace,
-    archive: &mut Archive,
-    steps: impl IntoIterator<Item = &'a IntentStep>,
-) -> Result<Vec<Step>> {
-    let mut out = Vec::new();
-    for step in steps {
-        let after = match step.source {
-            Source::Absent => After::Absent,
-            source => {
-                // What `undo` took back is hidden by now.
-                let item = match archive.catalog().item(&step.tombstone, true)? {
-                    Some(item) => item,
-                    None => lookup::by_id(workspace, Some(&mut *archive), &step.tombstone)?,
-                };
-                after(workspace, archive, &item, source, step)?
-            }
-        };
-        out.push(Step { path: step.path.clone(), before: step.before, after });
+/// What a step that was taken left: it is read where it stands, for another branch's evidence may
+/// not know the item.
+fn as_it_stands(workspace: &Workspace, step: &IntentStep) -> Result<After> {
+    if step.after.is_none() {
+        return Ok(After::Absent);
     }
-    Ok(out)
+    let file = workspace.top.join(step.path.as_path());
+    let executable = match step.source {
+        Source::Content if is_executable(&file)? => Executable::Yes,
+        _ => Executable::No,
+    };
+    let bytes = fs::read(&file).map_err(Error::io("read", file))?;
+    Ok(After::File { bytes, executable })
+}
+
+/// Turns a step that was not taken into bytes again.
+fn plan(workspace: &Workspace, archive: &mut Archive, step: &IntentStep) -> Result<After> {
+    if step.source == Source::Absent {
+        return Ok(After::Absent);
+    }
+    // What `undo` took back is hidden by now.
+    let item = match archive.catalog().item(&step.tombstone, true)? {
+        Some(item) => item,
+        None => lookup::by_id(workspace, Some(&mut *archive), &step.tombstone)?,
+    };
+    after(workspace, archive, &item, step.source, step)
 }
 
 fn after(
@@ -201,7 +211,7 @@ fn after(
         Source::Sidecar => lookup::plain_stub(item)?,
         _ => lookup::stub_for(item, &step.path)?,
     };
-    Ok(After::File { bytes, executable: files::Executable::No })
+    Ok(After::File { bytes, executable: Executable::No })
 }
 
 /// Records that (a part of) a deed came to nothing. Items that it archived are hidden unless an

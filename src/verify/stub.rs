@@ -20,11 +20,7 @@ impl Judge<'_> {
         match &change.stub {
             Some(Err(fault)) => {
                 let path = change.path.to_string();
-                let hint = if !change.was.is_empty() {
-                    hint::take_back(&change.path, self.question.bases.first())
-                } else {
-                    format!("git rm --cached -- {}", hint::top(&change.path))
-                };
+                let hint = self.take_back(change);
                 let words = fault.to_string();
                 let mut finding = Finding::new(&rules::STUB_MALFORMED, path, words).hint(hint);
                 finding.tombstone = change.old.first().map(|(stub, _)| stub.id.to_string());
@@ -108,7 +104,6 @@ impl Judge<'_> {
     /// Whether a stub's id follows from this tree's label.
     fn follows(&mut self, change: &StubChange, stub: &Tombstone) -> bool {
         let path = change.path.to_string();
-        let base = self.question.bases.first();
         let Some(label) = &self.label else {
             if !self.findings.iter().any(|it| it.rule == rules::LABEL_MISSING.id) {
                 let file = super::tree::LABEL_FILE;
@@ -123,11 +118,7 @@ impl Judge<'_> {
         }
         let words =
             format!("its id does not follow from label `{label}`, its path and its SHA-256");
-        let hint = if !change.was.is_empty() {
-            hint::take_back(&change.path, base)
-        } else {
-            format!("git rm --cached -- {}", hint::top(&change.path))
-        };
+        let hint = self.take_back(change);
         let finding = Finding::new(&rules::STUB_ID, path, words);
         self.find(finding.hint(hint).tombstone(stub.id));
         false
@@ -147,10 +138,18 @@ impl Judge<'_> {
             return Ok(false);
         }
         let words = format!("object {} has another size or SHA-256", stub.git_blob);
-        let hint = hint::take_back(&change.path, self.question.bases.first());
+        let hint = self.take_back(change);
         let finding = Finding::new(&rules::STUB_LIES, path, words);
         self.find(finding.hint(hint).tombstone(stub.id));
         Ok(true)
+    }
+
+    /// The command that puts back what stood at the path, or takes away what never did.
+    fn take_back(&self, change: &StubChange) -> String {
+        if change.was.is_empty() {
+            return format!("git rm --cached -- {}", hint::top(&change.path));
+        }
+        hint::take_back(&change.path, self.question.bases.first())
     }
 
     fn explained(&mut self, stub: &Tombstone) -> Result<Explained> {

@@ -10,10 +10,10 @@ use crate::evidence::{Action, Event, Segment};
 use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
 
-use super::intent::Source;
+use super::intent::{Intent, Source};
 use super::lookup::{find, is_stub_of, standing_stubs, stub_at};
 use super::recovery;
-use super::restore::{intent_of, take_steps};
+use super::recovery::take_steps;
 use super::tree::{self, After, Step};
 use super::{Archive, Workspace, segments};
 
@@ -109,14 +109,15 @@ fn drop_at(
         let step = Step { path: path.clone(), before, after: After::Absent };
         steps.push((step, Source::Absent));
     }
-    let intent = intent_of(workspace, Action::StubDrop.as_str(), deed, item, &steps);
+    let intent = Intent::about(workspace, Action::StubDrop.as_str(), deed, item, &steps);
     intent.write(workspace)?;
     let row = in_archive.then_some(item.row_id);
     let event = event(options, item, &path);
     let ((), records) = archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event, row)])))?;
     let evidence = records[0].1.to_string();
     let segment = Segment::new(records)?;
-    take_steps(workspace, archive, &intent, steps, Some(&segment))?;
+    let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
+    take_steps(ACTION, workspace, archive, &intent, &steps, Some(&segment))?;
     let replaced = !stub_stands && fs::symlink_metadata(workspace.top.join(path.as_path())).is_ok();
     if !stub_stands && is_tracked(repository, &path)? {
         // The path belongs to other code now (or to nothing): the commit must say the same.

@@ -22,8 +22,7 @@ use super::{Archive, Workspace, recovery, segments};
 const GITIGNORE: &[&str] =
     &["/archive.sqlite", "/archive.sqlite-*", "/evidence/archive_ops.jsonl", ".codex-tmp-*"];
 
-const GITATTRIBUTES: &str = "evidence/segments/** -text -diff linguist-generated\n\
-                             tombstones/** -text\n";
+const GITATTRIBUTES: &str = "evidence/segments/** -text -diff linguist-generated\n";
 
 /// What to set up.
 #[derive(Debug, Clone, Default)]

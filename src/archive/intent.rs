@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::fs::{self as files, Executable};
-use crate::model::{DeedId, Digest, RepoPath, TombstoneId, hex, unhex};
+use crate::model::{DeedId, Digest, Item, RepoPath, TombstoneId, hex, unhex};
 
 use super::Workspace;
+use super::tree::Step;
 
 /// Where the bytes of a path come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,38 @@ pub struct Intent {
     pub steps: Vec<IntentStep>,
 }
 
+impl IntentStep {
+    /// What `step` means to do, about the item `tombstone`.
+    pub fn of(step: &Step, source: Source, tombstone: TombstoneId) -> Self {
+        let (before, after) = (step.before, step.after_digest());
+        Self { path: step.path.clone(), tombstone, before, after, source }
+    }
+}
+
 impl Intent {
+    /// The intent of a deed in this work tree.
+    pub fn new(
+        workspace: &Workspace,
+        action: &str,
+        deed: DeedId,
+        steps: impl IntoIterator<Item = IntentStep>,
+    ) -> Self {
+        let (action, work_tree) = (action.to_owned(), workspace.top.clone());
+        Self { deed, action, work_tree, steps: steps.into_iter().collect() }
+    }
+
+    /// The intent of a deed about one item.
+    pub fn about(
+        workspace: &Workspace,
+        action: &str,
+        deed: DeedId,
+        item: &Item,
+        steps: &[(Step, Source)],
+    ) -> Self {
+        let steps = steps.iter().map(|(step, from)| IntentStep::of(step, *from, item.tombstone));
+        Self::new(workspace, action, deed, steps)
+    }
+
     fn file(&self, workspace: &Workspace) -> PathBuf {
         intent_folder(workspace).join(self.deed.to_string())
     }

@@ -49,6 +49,27 @@ pub fn recover(workspace: &Workspace) -> Result<RecoveryReport> {
     Ok(report)
 }
 
+/// Takes the steps of a recorded deed and removes its intent. Whatever stops it, the tree must not
+/// stay between two states: what can be settled is settled at once, the rest by the next command.
+pub(super) fn take_steps(
+    action: &'static str,
+    workspace: &Workspace,
+    archive: &mut Archive,
+    intent: &Intent,
+    steps: &[Step],
+    segment: Option<&Segment>,
+) -> Result<()> {
+    let repository = workspace.repository.as_ref();
+    match tree::apply(action, &workspace.top, repository, steps, segment) {
+        Ok(()) => intent.remove(workspace),
+        Err(error) => {
+            let mut report = RecoveryReport::default();
+            let _ = settle(workspace, archive, intent, &mut report);
+            Err(error)
+        }
+    }
+}
+
 /// Completes or aborts one deed.
 pub(super) fn settle(
     workspace: &Workspace,

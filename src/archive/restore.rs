@@ -16,12 +16,12 @@ use crate::fs::{self as files, TempFile};
 use crate::git::IndexScope;
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
 
-use super::intent::{Intent, IntentStep, Source};
+use super::intent::{Intent, Source};
 use super::lookup::{
     self, Found, Origin, executable, find, is_stub_of, sidecar_path, standing_stubs,
 };
 use super::output::{contained, read_again, what_is_there};
-use super::recovery::{self, RecoveryReport};
+use super::recovery::{self, take_steps};
 use super::tree::{self, After, Step};
 use super::{Archive, Workspace};
 
@@ -261,7 +261,7 @@ fn intent_to_write(
     let step = Step { path, before: there.map(Digest::of), after };
     let action = Action::Restore.as_str();
     // The record has a deed of its own: there is nothing to complete here.
-    Some(intent_of(workspace, action, DeedId::random(), item, &[(step, Source::Content)]))
+    Some(Intent::about(workspace, action, DeedId::random(), item, &[(step, Source::Content)]))
 }
 
 fn stage(
@@ -309,51 +309,13 @@ fn stage(
         steps.push((step, Source::Absent));
     }
     let deed = DeedId::random();
-    let intent = intent_of(workspace, Action::Restore.as_str(), deed, item, &steps);
+    let intent = Intent::about(workspace, Action::Restore.as_str(), deed, item, &steps);
     intent.write(workspace)?;
     let (segment, digest) = record(archive, options, found, Some((deed, &target)))?;
-    take_steps(workspace, archive, &intent, steps, segment.as_ref())?;
+    let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
+    take_steps(ACTION, workspace, archive, &intent, &steps, segment.as_ref())?;
     report.staged = true;
     report.evidence = digest;
     report.evidence_segment = segment.map(|segment| segment.path.to_string());
     Ok(())
-}
-
-/// The intent of a deed about one item.
-pub(super) fn intent_of(
-    workspace: &Workspace,
-    action: &str,
-    deed: DeedId,
-    item: &Item,
-    steps: &[(Step, Source)],
-) -> Intent {
-    let steps = steps.iter().map(|(step, source)| IntentStep {
-        path: step.path.clone(),
-        tombstone: item.tombstone,
-        before: step.before,
-        after: step.after_digest(),
-        source: *source,
-    });
-    let (action, steps) = (action.to_owned(), steps.collect());
-    Intent { deed, action, work_tree: workspace.top.clone(), steps }
-}
-
-/// Takes the steps of a recorded deed; on failure settles what can be settled at once.
-pub(super) fn take_steps(
-    workspace: &Workspace,
-    archive: &mut Archive,
-    intent: &Intent,
-    steps: Vec<(Step, Source)>,
-    segment: Option<&Segment>,
-) -> Result<()> {
-    let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
-    let repository = workspace.repository.as_ref();
-    match tree::apply(ACTION, &workspace.top, repository, &steps, segment) {
-        Ok(()) => intent.remove(workspace),
-        Err(error) => {
-            let mut report = RecoveryReport::default();
-            let _ = recovery::settle(workspace, archive, intent, &mut report);
-            Err(error)
-        }
-    }
 }

@@ -13,7 +13,7 @@ use super::intent::{Intent, IntentStep, Source};
 use super::journaled::{Archive, Deed, Transaction};
 use super::lookup::{plain_stub, sidecar_path, stub_for};
 use super::ready::{Ready, read_back};
-use super::recovery::{self, RecoveryReport};
+use super::recovery::take_steps;
 use super::store::{StoreOptions, StoredItem, StubPlace};
 use super::{Workspace, language, tree};
 
@@ -82,17 +82,8 @@ fn change_tree(
         });
         steps.push(tree::Step { path: step.path.clone(), before: step.before, after });
     }
-    let repository = workspace.repository.as_ref();
-    let segment = repository.map(|_| segment);
-    match tree::apply(ACTION, &workspace.top, repository, &steps, segment) {
-        Ok(()) => intent.remove(workspace),
-        Err(error) => {
-            // Whatever stopped it, the tree must not stay between two states.
-            let mut report = RecoveryReport::default();
-            let _ = recovery::settle(workspace, archive, intent, &mut report);
-            Err(error)
-        }
-    }
+    let segment = workspace.repository.as_ref().map(|_| segment);
+    take_steps(ACTION, workspace, archive, intent, &steps, segment)
 }
 
 fn intent(
@@ -131,8 +122,7 @@ fn intent(
             steps.push(IntentStep { path, tombstone, before, after, source: Source::Stub });
         }
     }
-    let action = Action::Archive.as_str().to_owned();
-    Ok(Intent { deed, action, work_tree: workspace.top.clone(), steps })
+    Ok(Intent::new(workspace, Action::Archive.as_str(), deed, steps))
 }
 
 /// Writes batch, items, tags and metadata; returns the items and their events.

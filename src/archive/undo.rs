@@ -17,7 +17,7 @@ use super::explain::only_says;
 use super::intent::{Intent, IntentStep, Source};
 use super::lookup::{self, executable, sidecar_path};
 use super::recovery;
-use super::restore::take_steps;
+use super::recovery::take_steps;
 use super::tree::{self, After, Step};
 use super::{Archive, Workspace, segments};
 
@@ -102,27 +102,14 @@ fn take_back(
     steps.push((gone, Source::Absent));
     items.push(first.event.tombstone.ok_or_else(|| cannot(first))?);
     let deed = DeedId::random();
-    let intent = Intent {
-        deed,
-        action: ACTION.to_owned(),
-        work_tree: workspace.top.clone(),
-        steps: steps
-            .iter()
-            .zip(&items)
-            .map(|((step, source), id)| IntentStep {
-                path: step.path.clone(),
-                tombstone: *id,
-                before: step.before,
-                after: step.after_digest(),
-                source: *source,
-            })
-            .collect(),
-    };
+    let meant = steps.iter().zip(&items).map(|((step, from), id)| IntentStep::of(step, *from, *id));
+    let intent = Intent::new(workspace, ACTION, deed, meant);
     check_untouched(workspace, &steps)?;
     intent.write(workspace)?;
     let digest = record_undo(archive, segment, deed, actor)?;
     let paths = steps.iter().map(|(step, _)| step.path.to_string()).collect();
-    take_steps(workspace, archive, &intent, steps, None)?;
+    let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
+    take_steps(ACTION, workspace, archive, &intent, &steps, None)?;
     let action = first.event.action.as_str().to_owned();
     Ok(UndoReport { deed: of.to_string(), action, paths, evidence: digest.to_string() })
 }

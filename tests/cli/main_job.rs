@@ -12,7 +12,7 @@ fn with_zendesk() -> TestRepo {
     repo
 }
 
-/// The words of the issue.
+/// The main job, word for word.
 fn store_zendesk(repo: &TestRepo) -> serde_json::Value {
     let line = "git codex-archive store _codex_ src/legacy/zendesk_v1.py --by marc \
                 --reason pruned --commit HEAD --tag legacy --tag zendesk \

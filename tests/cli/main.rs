@@ -14,6 +14,7 @@ mod formats;
 mod idempotent;
 mod json;
 mod main_job;
+mod mends;
 mod others_stubs;
 mod pinned;
 mod places;

@@ -15,7 +15,8 @@ use serde::Serialize;
 use crate::error::{Error, Refusal, Result};
 use crate::fs::check_contained;
 use crate::git::{AttributeSource, CommitTree, IndexEntry, IndexFlag, IndexScope, Repository};
-use crate::model::{GitOid, RepoPath, escape_line};
+use crate::model::{GitOid, RepoPath, TombstoneId, escape_line};
+use crate::tombstone;
 
 use super::Workspace;
 
@@ -48,6 +49,9 @@ pub struct Selection {
     pub candidates: Vec<Candidate>,
     /// Paths that hold their own stub already.
     pub already: Vec<RepoPath>,
+    /// Of these, the ones whose stub stands in the work tree alone, with its item: something took
+    /// it out of the index again.
+    pub unstaged: Vec<(RepoPath, TombstoneId)>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
 }
@@ -216,9 +220,17 @@ fn judge(
     if entry.stage != 0 {
         return refused(Refusal::Unmerged);
     }
-    if holds_own_stub(workspace, repository, entry)? {
-        selection.already.push(path.clone());
-        return Ok(());
+    match own_stub(workspace, repository, entry)? {
+        OwnStub::None => {}
+        OwnStub::Staged => {
+            selection.already.push(path.clone());
+            return Ok(());
+        }
+        OwnStub::Unstaged(id) => {
+            selection.already.push(path.clone());
+            selection.unstaged.push((path.clone(), id));
+            return Ok(());
+        }
     }
     match entry.flag {
         IndexFlag::Plain => {}
@@ -270,29 +282,37 @@ fn unfit(path: &RepoPath, entry: &IndexEntry) -> Option<Refusal> {
     forbidden(path).map(|why| Refusal::Forbidden { why })
 }
 
-/// Whether the path holds a tombstone, in the index and in the work tree alike. Asked before
-/// anything else, since a stub that is not committed yet differs from the commit.
-fn holds_own_stub(
-    workspace: &Workspace,
-    repository: &Repository,
-    entry: &IndexEntry,
-) -> Result<bool> {
+/// Whether a path holds a tombstone.
+enum OwnStub {
+    None,
+    /// In the index and in the work tree alike.
+    Staged,
+    /// In the work tree alone: the stub of what the index has.
+    Unstaged(TombstoneId),
+}
+
+/// Whether the path holds a tombstone. Asked before anything else, since a stub that is not
+/// committed yet differs from the commit.
+fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) -> Result<OwnStub> {
     let file = workspace.top.join(entry.path.as_path());
-    let small = fs::symlink_metadata(&file).is_ok_and(|meta| {
-        meta.is_file() && meta.len() <= 2 * crate::tombstone::MAX_STUB_BYTES as u64
-    });
+    let small = fs::symlink_metadata(&file)
+        .is_ok_and(|meta| meta.is_file() && meta.len() <= 2 * tombstone::MAX_STUB_BYTES as u64);
     if !small {
-        return Ok(false);
+        return Ok(OwnStub::None);
     }
     let on_disk = fs::read(&file).map_err(Error::io("read", &file))?;
     // Under autocrlf the stub may stand with CRLF in the work tree.
     let text: Vec<u8> = on_disk.iter().copied().filter(|byte| *byte != b'\r').collect();
-    if !crate::tombstone::looks_like_stub(&text) {
-        return Ok(false);
+    if !tombstone::looks_like_stub(&text) {
+        return Ok(OwnStub::None);
     }
-    Ok(repository.blob(&entry.oid)?.is_some_and(|staged| {
-        (staged == on_disk || staged == text) && crate::tombstone::parse(&staged).is_ok()
-    }))
+    let Ok((stub, _)) = tombstone::parse(&text) else { return Ok(OwnStub::None) };
+    if stub.git_blob == entry.oid && stub.path == entry.path {
+        return Ok(OwnStub::Unstaged(stub.id));
+    }
+    let staged = repository.blob(&entry.oid)?.unwrap_or_default();
+    let same = staged == on_disk || staged == text;
+    Ok(if same { OwnStub::Staged } else { OwnStub::None })
 }
 
 /// Attributes by which git changes content on its way to the work tree, and the values that do not.

@@ -119,6 +119,8 @@ pub struct StoreReport {
     pub deed: String,
     /// Paths that hold their stub already.
     pub already: Vec<String>,
+    /// Of these, the ones whose stub had to be staged again.
+    pub staged_again: Vec<String>,
     /// What folders brought along and is not archived.
     pub skipped: Vec<Skipped>,
     /// Whether this was a dry run.
@@ -193,6 +195,10 @@ fn store_from_git(
         skipped: selection.skipped.clone(),
         ..StoreReport::default()
     };
+    report.staged_again = selection.unstaged.iter().map(|(path, _)| path.to_string()).collect();
+    if !selection.unstaged.is_empty() && !options.dry_run {
+        stage_again(workspace, repository, &selection.unstaged)?;
+    }
     if selection.candidates.is_empty() {
         return Ok(report);
     }
@@ -209,6 +215,25 @@ fn store_from_git(
         .and_then(|ready| finish(workspace, options, &mut archive, &ready, &commit.to_string()));
     let deed = recorded(&mut archive, options, done)?;
     Ok(StoreReport { items: deed.items, evidence_segment: deed.segment, deed: deed.id, ..report })
+}
+
+/// Stages stubs that stand in the work tree alone, with the segments of their deeds: after a
+/// `git reset` the files are archived and recorded already.
+fn stage_again(
+    workspace: &Workspace,
+    repository: &Repository,
+    stubs: &[(RepoPath, TombstoneId)],
+) -> Result<()> {
+    let mut archive = Archive::create(workspace)?;
+    let mut paths = Vec::new();
+    for (path, id) in stubs {
+        let Some(segment) = recovery::segment_of_last_archive(&mut archive, id)? else {
+            return Err(Error::refused(ACTION, path.to_string(), Refusal::Dirty));
+        };
+        tree::write_segment(&workspace.top, &segment)?;
+        paths.extend([path.clone(), segment.path]);
+    }
+    repository.stage(&paths)
 }
 
 /// What failed is evidence too; a refusal is none, since nothing was tried.

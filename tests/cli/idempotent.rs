@@ -65,6 +65,23 @@ fn tags_and_metadata_are_a_union() {
 }
 
 #[test]
+fn store_after_a_reset_stages_again() {
+    let repo = TestRepo::ready();
+    repo.store(&["src/old.py"]);
+    let staged = repo.git(["ls-files", "-s"]).ok().stdout.clone();
+    repo.git(["reset", "-q"]).ok();
+    let again = repo.archive(["store", "_codex_", "src/old.py", "--reason", "dead"]).ok().json();
+    assert_eq!(again["staged_again"], serde_json::json!(["src/old.py"]));
+    assert_eq!(again["items"], serde_json::json!([]));
+    // What the first `store` initialised is not its business any more; the deed is.
+    let now = repo.git(["ls-files", "-s"]).ok().stdout.clone();
+    for line in staged.lines().filter(|line| line.contains("src/") || line.contains("segments/")) {
+        assert!(now.contains(line), "{line}\n{now}");
+    }
+    repo.try_commit("retire").ok();
+}
+
+#[test]
 fn restore_twice() {
     let repo = TestRepo::ready();
     let id = repo.store_one("src/old.py");

@@ -138,7 +138,8 @@ impl Report for Stored {
             out.parts(&[(ODD, "skipped "), (PLAIN, &format!("{}: {}", skipped.path, skipped.why))]);
         }
         for path in &report.already {
-            out.line(format!("{path} holds its tombstone already"));
+            let again = if report.staged_again.contains(path) { "; staged it again" } else { "" };
+            out.line(format!("{path} holds its tombstone already{again}"));
         }
         if report.items.is_empty() {
             out.line("Nothing was archived.");

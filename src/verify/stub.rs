@@ -92,9 +92,12 @@ impl Judge<'_> {
         let waiting = self.witness.segment_of(&stub.id).filter(|path| top.join(path).is_file());
         let waiting = waiting.and_then(|path| RepoPath::parse(&path));
         let known: Vec<RepoPath> = self.all()?.iter().map(|it| it.path.clone()).collect();
-        let hint = match waiting.filter(|path| !known.contains(path)) {
-            Some(segment) => format!("git add -- {}", hint::top(&segment)),
-            None => "git codex-archive reconcile".to_owned(),
+        let (words, hint) = match waiting.filter(|path| !known.contains(path)) {
+            Some(segment) => (
+                "the segment with its ARCHIVE record is left out (a commit of named files does that)",
+                format!("git add -- {}", hint::top(&segment)),
+            ),
+            None => (words, "git codex-archive reconcile".to_owned()),
         };
         let finding = Finding::new(&rules::STUB_WITHOUT_RECORD, path, words);
         self.find(finding.hint(hint).tombstone(stub.id));

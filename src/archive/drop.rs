@@ -6,7 +6,7 @@ use std::fs;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::evidence::{Action, Event, Segment};
+use crate::evidence::{Action, Event, Record, Segment};
 use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
 
@@ -62,11 +62,45 @@ pub fn drop_stub(workspace: &Workspace, options: &DropOptions) -> Result<DropRep
         Some(path) => path.clone(),
         None => place_of(repository, item)?,
     };
+    if let Some(report) = dropped_already(repository, item, &path)? {
+        return Ok(report);
+    }
     tree::check_index_free(repository)?;
     let report =
         drop_at(workspace, repository, options, &mut archive, &found.item, path, found.in_archive)?;
     drop(lock);
     Ok(report)
+}
+
+/// What an earlier `drop` reported, if its record is staged and nothing of the stub stands there any
+/// more.
+fn dropped_already(
+    repository: &Repository,
+    item: &Item,
+    path: &RepoPath,
+) -> Result<Option<DropReport>> {
+    if standing_stubs(repository, item)?.contains(path) {
+        return Ok(None);
+    }
+    let (segments, _) = segments::in_index(repository)?;
+    let is_last = |record: &Record| {
+        record.event.action == Action::StubDrop && record.event.tombstone == Some(item.tombstone)
+    };
+    let last = segments::last_records(&segments).remove(&item.tombstone);
+    if !last.is_some_and(|record| is_last(&record)) {
+        return Ok(None);
+    }
+    let found = segments.iter().rev().find_map(|segment| {
+        let line = segment.lines.iter().find(|(record, _)| is_last(record))?;
+        Some((segment, line.1))
+    });
+    Ok(found.map(|(segment, digest)| DropReport {
+        tombstone: item.tombstone.to_string(),
+        path: path.to_string(),
+        replaced: false,
+        evidence: digest.to_string(),
+        evidence_segment: segment.path.to_string(),
+    }))
 }
 
 /// Where the stub stands, or stood at HEAD.

@@ -29,16 +29,16 @@ pub fn explain_stubs(
     plan: &mut Plan<'_>,
     report: &mut ReconcileReport,
 ) -> Result<()> {
-    let Some(label) = workspace.label() else { return Ok(()) };
+    let Some(label) = plan.label.clone() else { return Ok(()) };
     let mut seen = BTreeSet::new();
     for (path, stub) in &stubs.standing {
         let explained = evidence.stands(&stub.id) && evidence.vouched.contains(&stub.id);
         if explained || !seen.insert(stub.id) {
             continue;
         }
-        match take_in(workspace, archive, label, stub)? {
+        match take_in(workspace, archive, &label, stub)? {
             Some((artifact, stored_bytes)) => {
-                let event = archive_event(workspace, label, stub, plan.actor, stored_bytes)?;
+                let event = archive_event(workspace, &label, stub, plan.actor, stored_bytes)?;
                 let archive = Some((stub.clone(), artifact));
                 plan.events.push(Planned { event, archive, row: None });
             }

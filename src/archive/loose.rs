@@ -23,7 +23,10 @@ pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<
         None | Some("HEAD") => {
             return Err(Error::NoRepository { action: ACTION, path: workspace.cwd.clone() });
         }
-        Some(commit) if commit.len() <= 128 && commit.bytes().all(|b| b.is_ascii_graphic()) => {
+        Some(commit)
+            if (1..=128).contains(&commit.len())
+                && commit.bytes().all(|b| b.is_ascii_graphic()) =>
+        {
             commit
         }
         Some(commit) => {

@@ -36,7 +36,7 @@ pub use intent::{Intent, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
 pub use reconcile::{ReconcileReport, reconcile};
-pub use recovery::{RecoveryReport, recover, segment_of_last_archive};
+pub use recovery::{RecoveryReport, recover, segment_of_last};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_bytes};
 pub use selection::repo_path;
 pub use status::{HealthReport, StatusReport, health, status};

@@ -33,7 +33,10 @@ pub fn contained(
     target: &Path,
 ) -> Result<(PathBuf, String)> {
     let target = normal(target);
-    let shown = |path: &Path| escape_line(&path.display().to_string());
+    let shown = |path: &Path| match path.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => escape_line(&path.display().to_string()),
+    };
     // Wherever they stand: a bare repository, or the current directory, may be git's own folder.
     let git_folders = workspace.repository.iter().flat_map(|it| [it.git_dir(), it.common_dir()]);
     if git_folders.into_iter().any(|folder| target.starts_with(folder)) {

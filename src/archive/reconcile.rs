@@ -6,6 +6,7 @@
 //! now out of git's own object). A tree that is in order is left as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use serde::Serialize;
 
@@ -13,14 +14,14 @@ use crate::backend::{NewBatch, NewItem};
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::git::{AttributeSource, IndexScope, Repository};
-use crate::model::{Actor, DeedId, GitOid, LogId, Reason, RepoPath, TombstoneId};
+use crate::model::{Actor, DeedId, GitOid, LogId, Reason, RepoLabel, RepoPath, TombstoneId};
 use crate::tombstone::{self, MAX_STUB_BYTES, Tombstone};
 
 use super::explain::{explain_absent, explain_stubs};
 use super::journaled::{Archive, Deed};
-use super::recovery::segment_of_last_archive;
+use super::recovery::segment_of_last;
 use super::segments::last_records;
-use super::{Workspace, language, recovery, segments, tree};
+use super::{Workspace, init, language, recovery, segments, tree};
 
 const ACTION: &str = "reconcile";
 
@@ -40,6 +41,8 @@ pub struct Reconciled {
 pub struct ReconcileReport {
     /// Segments that were put back.
     pub segments_put_back: Vec<String>,
+    /// Other files of ours that were put back, the one with the label among them.
+    pub files_put_back: Vec<String>,
     /// Records that were written.
     pub recorded: Vec<Reconciled>,
     /// The segment that holds them, staged.
@@ -61,10 +64,12 @@ pub fn reconcile(
     tree::check_index_free(repository)?;
     let mut report = ReconcileReport::default();
     put_back_segments(workspace, repository, &mut report)?;
+    put_back_files(workspace, repository, &mut report)?;
+    let label = put_back_label(workspace, repository, &mut report)?;
     let stubs = stubs_in_index(repository)?;
     put_back_own(workspace, repository, &mut archive, &stubs, &mut report)?;
     let evidence = Evidence::read(workspace, repository, &mut archive)?;
-    let mut plan = Plan { actor, reason: reason.unwrap_or(ACTION), events: Vec::new() };
+    let mut plan = Plan { actor, label, reason: reason.unwrap_or(ACTION), events: Vec::new() };
     explain_stubs(workspace, &mut archive, &stubs, &evidence, &mut plan, &mut report)?;
     explain_absent(repository, &mut archive, &stubs, &evidence, &mut plan)?;
     write(workspace, repository, &mut archive, plan, &mut report)?;
@@ -75,6 +80,7 @@ pub fn reconcile(
 /// The records to be written.
 pub(super) struct Plan<'a> {
     pub(super) actor: &'a Actor,
+    pub(super) label: Option<RepoLabel>,
     pub(super) reason: &'a str,
     pub(super) events: Vec<Planned>,
 }
@@ -149,6 +155,47 @@ fn put_back_segments(
     }
     let (segments, _) = segments::load(repository, wanted.difference(&staged).cloned())?;
     put_back(workspace, repository, segments, report)
+}
+
+/// Writes segments anew that the work tree lacks or has altered, as the index has them: a
+/// `git commit -a` would take them along.
+fn put_back_files(
+    workspace: &Workspace,
+    repository: &Repository,
+    report: &mut ReconcileReport,
+) -> Result<()> {
+    let (segments, _) = segments::in_index(repository)?;
+    for segment in segments {
+        let file = workspace.top.join(segment.path.as_path());
+        if fs::read(&file).ok() != Some(segment.render()?) {
+            tree::write_segment(&workspace.top, &segment)?;
+            report.segments_put_back.push(segment.path.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// The repo label: the configuration's, else the one under which the tree's evidence archived. A
+/// revert of the first `store` takes the label along; it is put back with the files around it.
+fn put_back_label(
+    workspace: &Workspace,
+    repository: &Repository,
+    report: &mut ReconcileReport,
+) -> Result<Option<RepoLabel>> {
+    let (segments, _) = segments::in_index(repository)?;
+    let records = segments.iter().flat_map(|segment| &segment.lines).map(|(record, _)| record);
+    let archived = records.filter(|record| record.event.action == Action::Archive);
+    let labels: BTreeSet<&str> =
+        archived.filter_map(|record| record.event.repo.as_deref()).collect();
+    let label = match (workspace.label(), labels.first()) {
+        (Some(label), _) => label.clone(),
+        (None, Some(only)) if labels.len() == 1 => RepoLabel::new(only)?,
+        _ => return Ok(None),
+    };
+    if !labels.is_empty() {
+        report.files_put_back = init::ensure(workspace, &label)?;
+    }
+    Ok(Some(label))
 }
 
 /// Writes and stages segments, but none that holds a record of another one: such a copy was taken
@@ -249,7 +296,7 @@ fn put_back_own(
     let mut found: BTreeMap<RepoPath, Segment> = BTreeMap::new();
     let standing = stubs.standing.iter().map(|(_, stub)| stub);
     for stub in standing.filter(|stub| !explained.contains(&stub.id)) {
-        if let Some(segment) = segment_of_last_archive(archive, &stub.id)? {
+        if let Some(segment) = segment_of_last(archive, &stub.id, &Action::Archive)? {
             found.insert(segment.path.clone(), segment);
         }
     }
@@ -264,7 +311,7 @@ fn write(
     plan: Plan<'_>,
     report: &mut ReconcileReport,
 ) -> Result<()> {
-    let Some(label) = workspace.label().filter(|_| !plan.events.is_empty()) else {
+    let Some(label) = plan.label.clone().filter(|_| !plan.events.is_empty()) else {
         return Ok(());
     };
     let deed = DeedId::random();

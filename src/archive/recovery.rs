@@ -156,13 +156,17 @@ pub(super) fn records_of(archive: &mut Archive, deed: &DeedId) -> Result<Vec<(Re
     stored.iter().map(|stored| Ok((record_of(stored)?, stored.digest))).collect()
 }
 
-/// The segment of the deed that archived an item last; `None` where the archive knows of none.
-pub fn segment_of_last_archive(archive: &mut Archive, id: &TombstoneId) -> Result<Option<Segment>> {
+/// The segment of the deed that did `action` with an item last; `None` where the archive knows of
+/// none.
+pub fn segment_of_last(
+    archive: &mut Archive,
+    id: &TombstoneId,
+    action: &Action,
+) -> Result<Option<Segment>> {
     let Some(item) = archive.catalog().item(id, true)? else { return Ok(None) };
     let stored = archive.ledger().records_about(item.row_id)?;
     let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;
-    let last = records.iter().rev().find(|record| record.event.action == Action::Archive);
-    match last {
+    match records.iter().rev().find(|record| record.event.action == *action) {
         Some(record) => Segment::new(records_of(archive, &record.deed)?).map(Some),
         None => Ok(None),
     }

@@ -290,7 +290,9 @@ fn stage(
         (report.already, report.staged) = (true, true);
         return Ok(());
     }
-    let free = on_disk.as_ref().is_none_or(|found| is_stub_of(found, item) || options.force);
+    let free = on_disk
+        .as_ref()
+        .is_none_or(|found| *found == bytes || is_stub_of(found, item) || options.force);
     if !free {
         return Err(Error::refused(ACTION, target.to_string(), Refusal::Exists));
     }

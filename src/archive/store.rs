@@ -227,7 +227,7 @@ fn stage_again(
     let mut archive = Archive::create(workspace)?;
     let mut paths = Vec::new();
     for (path, id) in stubs {
-        let Some(segment) = recovery::segment_of_last_archive(&mut archive, id)? else {
+        let Some(segment) = recovery::segment_of_last(&mut archive, id, &Action::Archive)? else {
             return Err(Error::refused(ACTION, path.to_string(), Refusal::Dirty));
         };
         tree::write_segment(&workspace.top, &segment)?;

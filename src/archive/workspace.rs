@@ -256,6 +256,8 @@ impl Workspace {
         for (link, target) in self.links()? {
             match fs::symlink_metadata(&link) {
                 Ok(meta) if meta.is_symlink() && is_ours(&link, &target) => {}
+                // Where the link was missing, the sqlite3 program leaves an empty file.
+                Ok(meta) if meta.is_file() && meta.len() == 0 => {}
                 Ok(_) => {
                     let what = describe(&link);
                     return Err(Error::TwoArchives { path: link, what });
@@ -264,6 +266,15 @@ impl Workspace {
             }
         }
         Ok(())
+    }
+
+    /// Makes missing links beside an archive that is there, as far as that can be done: for
+    /// commands that only read, which work without.
+    pub fn mend_links_if_possible(&self) {
+        let has_archive = self.archive_file().is_ok_and(|file| file.exists());
+        if has_archive && self.top.join(".codex").is_dir() {
+            let _ = self.mend_links();
+        }
     }
 
     /// Makes missing links and repoints our own; refuses what [`Self::check_links`] refuses.

@@ -87,9 +87,7 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let path = quote(&path.to_string_lossy());
             one(format!("git config --global --add safe.directory {path}"))
         }
-        Error::NoRepository { action: "archive", .. } => {
-            one(place.again(None, "--commit \"$(git rev-parse HEAD)\""))
-        }
+        Error::NoRepository { action: "archive", .. } => one(place.again(None, "--commit COMMIT")),
         Error::NoRepository { .. } => one("git init && git codex-archive init".to_owned()),
         Error::NoArchive { .. } => one("git codex-archive init".to_owned()),
         Error::TwoArchives { path, .. } => {
@@ -167,8 +165,11 @@ fn not_found(action: &str, object: &str, why: &str, place: &Place) -> Option<Str
         "archive" if why.starts_with("it is not in commit") && !Path::new(&path).exists() => {
             format!("git log --oneline --all -- {path}")
         }
+        "archive" if why.starts_with("it is not in commit") && !why.ends_with(" HEAD") => {
+            format!("git log --oneline -- {path}")
+        }
         "archive" if why.starts_with("it is not in commit") => {
-            format!("git add -- {path} && git commit -- {path}")
+            format!("git add -f -- {path} && git commit -- {path}")
         }
         "archive" => "git ls-files".to_owned(),
         "resolve" if why.contains("no commit yet") => "git commit".to_owned(),

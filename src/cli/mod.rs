@@ -222,6 +222,7 @@ fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
         _ => Vec::new(),
     };
     let context = Context::open(ui, file, &flags).map_err(early)?;
+    context.workspace.mend_links_if_possible();
     in_workspace(&context, &command).map_err(|error| Failure::new(error, &context.place()))
 }
 

@@ -265,4 +265,6 @@ pub(super) fn archives(record: &Record, stub: &Tombstone, label: Option<&RepoLab
         && event.path.as_ref() == Some(&stub.path)
         && event.sha256 == Some(stub.sha256)
         && event.size == Some(stub.size_bytes)
+        && event.mode == Some(stub.mode)
+        && event.git_blob == Some(stub.git_blob)
 }

@@ -37,7 +37,10 @@ impl Judge<'_> {
         let path = change.path.to_string();
         let Some(side) = change.new else { return Ok(()) };
         if side.mode != 0o100_644 {
-            let hint = format!("git add --chmod=-x -- {}", hint::top(&change.path));
+            let hint = match change.old.iter().any(|(old, _)| old.id == stub.id) {
+                true => self.take_back(change),
+                false => format!("git add --chmod=-x -- {}", hint::top(&change.path)),
+            };
             let finding = Finding::new(&rules::STUB_MODE, &path, "a stub is never executable");
             self.find(finding.hint(hint).tombstone(stub.id));
         }
@@ -55,6 +58,12 @@ impl Judge<'_> {
         match self.explained(stub)? {
             Explained::ByAdded(lines) => return self.ask(&path, &lines),
             Explained::ByOld(lines) if moved => self.ask(&path, &lines)?,
+            Explained::ByOld(_) if change.old.iter().any(|(old, _)| old.id == stub.id) => {
+                let words = "it was edited: the same item's stub stood here with other bytes";
+                let finding = Finding::new(&rules::STUB_MALFORMED, &path, words);
+                self.find(finding.hint(self.take_back(change)).tombstone(stub.id));
+                return Ok(());
+            }
             Explained::ByOld(_) if self.stands_elsewhere(change, side.oid)? => {
                 let words = "the same stub stands at another path too";
                 self.find(Finding::new(&rules::STUB_COPIED, &path, words).tombstone(stub.id));
@@ -63,6 +72,12 @@ impl Judge<'_> {
             Explained::ByOld(_) => {
                 let words = "its ARCHIVE record is an old one, from before it was taken out";
                 self.without_record(&path, stub, words)?;
+            }
+            Explained::Not if change.old.iter().any(|(old, _)| old.id == stub.id) => {
+                let words = "it was edited: its ARCHIVE record says otherwise";
+                let finding = Finding::new(&rules::STUB_MALFORMED, &path, words);
+                self.find(finding.hint(self.take_back(change)).tombstone(stub.id));
+                return Ok(());
             }
             Explained::Not => {
                 let words = "no segment in this tree has its ARCHIVE record";
@@ -88,20 +103,36 @@ impl Judge<'_> {
 
     fn without_record(&mut self, path: &str, stub: &Tombstone, words: &str) -> Result<()> {
         // A commit of named files forgets the segment, which waits in the work tree.
-        let top = &self.question.workspace.top;
-        let waiting = self.witness.segment_of(&stub.id).filter(|path| top.join(path).is_file());
-        let waiting = waiting.and_then(|path| RepoPath::parse(&path));
-        let known: Vec<RepoPath> = self.all()?.iter().map(|it| it.path.clone()).collect();
-        let (words, hint) = match waiting.filter(|path| !known.contains(path)) {
+        let waiting = match self.witness.segment_of_last(&stub.id, Action::Archive) {
+            Some(segment) => self.waiting(segment)?,
+            None => None,
+        };
+        let (words, hint) = match waiting {
             Some(segment) => (
                 "the segment with its ARCHIVE record is left out (a commit of named files does that)",
                 format!("git add -- {}", hint::top(&segment)),
             ),
+            // Nobody here could give the bytes back, so no record can be made either.
+            None if !self.has_bytes(stub)? => {
+                (words, format!("git codex-archive drop {} --reason \"WHY\"", path))
+            }
             None => (words, "git codex-archive reconcile".to_owned()),
         };
         let finding = Finding::new(&rules::STUB_WITHOUT_RECORD, path, words);
         self.find(finding.hint(hint).tombstone(stub.id));
         Ok(())
+    }
+
+    /// The segment, if it stands in the work tree and not in the tree that is judged.
+    fn waiting(&mut self, segment: RepoPath) -> Result<Option<RepoPath>> {
+        let on_disk = self.question.workspace.top.join(segment.as_path()).is_file();
+        let judged = self.all()?.iter().any(|it| it.path == segment);
+        Ok((on_disk && !judged).then_some(segment))
+    }
+
+    fn has_bytes(&mut self, stub: &Tombstone) -> Result<bool> {
+        let in_git = self.question.repository.blob_size(&stub.git_blob)? == Some(stub.size_bytes);
+        Ok(in_git || self.witness.knows(&stub.id)?)
     }
 
     /// Whether a stub's id follows from this tree's label.
@@ -208,7 +239,13 @@ impl Judge<'_> {
             } else {
                 hint::shell(&change.path)
             };
-            let drop = format!("git codex-archive drop {what} --reason \"WHY\"");
+            let mut drop = format!("git codex-archive drop {what} --reason \"WHY\"");
+            // A commit of named files leaves out the segment of a drop that was made already.
+            if let Some(segment) = self.witness.segment_of_last(&stub.id, Action::StubDrop)
+                && let Some(segment) = self.waiting(segment)?
+            {
+                drop = format!("git add -- {}", hint::top(&segment));
+            }
             let finding = match change.new {
                 Some(new) if new.oid == stub.git_blob => {
                     let words = "its content is back, without a record";

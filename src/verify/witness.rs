@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::{Archive, Workspace};
+use crate::archive::{Archive, Workspace, segment_of_last};
 use crate::error::{Error, Result};
-use crate::evidence::Record;
-use crate::model::{Digest, Finding, LogId, TombstoneId, escape_line};
+use crate::evidence::{Action, Record};
+use crate::model::{Digest, Finding, LogId, RepoPath, TombstoneId, escape_line};
 
 use super::rules;
 
@@ -127,13 +127,16 @@ impl Witness {
         }
     }
 
-    /// The segment file of the deed that archived an item here last, relative to the top: to name
-    /// it when a commit forgot it.
-    pub fn segment_of(&mut self, id: &TombstoneId) -> Option<String> {
+    /// The segment of the deed that did `action` with an item here last, to name it when a commit
+    /// forgot it.
+    pub fn segment_of_last(&mut self, id: &TombstoneId, action: Action) -> Option<RepoPath> {
         let archive = self.archive.as_mut()?;
-        crate::archive::segment_of_last_archive(archive, id)
-            .ok()
-            .flatten()
-            .map(|s| s.path.to_string())
+        segment_of_last(archive, id, &action).ok().flatten().map(|segment| segment.path)
+    }
+
+    /// Whether the archive has the item, and not only its name.
+    pub fn knows(&mut self, id: &TombstoneId) -> Result<bool> {
+        let Some(archive) = &mut self.archive else { return Ok(false) };
+        Ok(archive.catalog().item(id, true)?.is_some())
     }
 }

@@ -75,5 +75,10 @@ impl Report for Content {
         self.raw.as_deref()
     }
 
-    fn write_human(&self, _out: &mut Text) {}
+    fn write_human(&self, out: &mut Text) {
+        // The bytes went out already; that the archive could not give them is worth a word.
+        if self.from != "archive" {
+            out.line(format!("{} came from {}", self.path, self.from));
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl Report for ReconcileReport {
     }
 
     fn write_human(&self, out: &mut Text) {
-        for path in &self.segments_put_back {
+        for path in self.segments_put_back.iter().chain(&self.files_put_back) {
             out.parts(&[(GOOD, "put back "), (PLAIN, path)]);
         }
         for record in &self.recorded {
@@ -53,7 +53,8 @@ impl Report for ReconcileReport {
         if let Some(segment) = &self.evidence_segment {
             out.field("segment", segment);
         }
-        if self.segments_put_back.is_empty() && self.recorded.is_empty() {
+        let put_back = self.segments_put_back.len() + self.files_put_back.len();
+        if put_back == 0 && self.recorded.is_empty() {
             out.line("Nothing had to be mended.");
         } else {
             out.line("Next: git commit (what was mended is staged)");

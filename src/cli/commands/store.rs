@@ -190,10 +190,13 @@ impl Stored {
                 false => count(item.compressed_size),
             };
             let size = format!("{} → {stored}", count(item.size_bytes));
-            vec![item.tombstone.clone(), size, item.path.clone()]
+            vec![item.tombstone.clone(), size, item.sha256[..16].to_owned(), item.path.clone()]
         };
         let rows: Vec<Vec<String>> = items.iter().map(row).collect();
-        out.table(&["archive id", "bytes → stored", "path"], &rows);
+        out.table(&["archive id", "bytes → stored", "sha256", "path"], &rows);
+        if let Some(last) = items.last().filter(|item| !item.evidence.is_empty()) {
+            out.field("last record", &last.evidence);
+        }
     }
 }
 

@@ -9,11 +9,14 @@ use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
+use crate::tombstone;
 
+use super::explain::item_of;
 use super::intent::{Intent, Source};
-use super::lookup::{find, is_stub_of, standing_stubs, stub_at};
+use super::lookup::{Found, find, is_stub_of, standing_stubs, stub_at};
 use super::recovery;
 use super::recovery::take_steps;
+use super::selection::repo_path;
 use super::tree::{self, After, Step};
 use super::{Archive, Workspace, segments};
 
@@ -56,7 +59,12 @@ pub fn drop_stub(workspace: &Workspace, options: &DropOptions) -> Result<DropRep
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;
     let mut archive = Archive::create(workspace)?;
-    let found = find(workspace, Some(&mut archive), &options.target)?;
+    let found = match find(workspace, Some(&mut archive), &options.target) {
+        Err(error @ Error::NotFound { .. }) => {
+            unexplained(workspace, repository, &options.target)?.ok_or(error)?
+        }
+        found => found?,
+    };
     let item = &found.item;
     let path = match &found.stub_path {
         Some(path) => path.clone(),
@@ -70,6 +78,22 @@ pub fn drop_stub(workspace: &Workspace, options: &DropOptions) -> Result<DropRep
         drop_at(workspace, repository, options, &mut archive, &found.item, path, found.in_archive)?;
     drop(lock);
     Ok(report)
+}
+
+/// A stub that no record stands behind is known by itself alone: enough to take it away.
+fn unexplained(
+    workspace: &Workspace,
+    repository: &Repository,
+    target: &OsString,
+) -> Result<Option<Found>> {
+    let path = repo_path(ACTION, &workspace.top, &workspace.cwd, target)?;
+    let (Some(path), Some(label)) = (path, workspace.label()) else { return Ok(None) };
+    let stub = stub_at(repository, &path)?.filter(|stub| tombstone::check_id(stub, label));
+    Ok(stub.map(|stub| Found {
+        item: item_of(&stub, label),
+        in_archive: false,
+        stub_path: Some(path),
+    }))
 }
 
 /// What an earlier `drop` reported, if its record is staged and nothing of the stub stands there any

@@ -87,7 +87,7 @@ fn take_in(
 }
 
 /// As much of an item as its stub tells.
-fn item_of(stub: &Tombstone, label: &RepoLabel) -> Item {
+pub(super) fn item_of(stub: &Tombstone, label: &RepoLabel) -> Item {
     Item {
         row_id: 0,
         artifact_row_id: 0,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::fs::Executable;
-use crate::model::{Actor, DeedId, Digest, RepoPath};
+use crate::model::{Actor, DeedId, Digest, GitOid, RepoPath};
 
 use super::explain::only_says;
 use super::intent::{Intent, IntentStep, Source};
@@ -88,8 +88,11 @@ fn take_back(
     let of = first.deed;
     let mut steps = Vec::new();
     let mut items = Vec::new();
+    let mut covered = Vec::new();
     for (record, _) in &segment.lines {
         let Some(id) = record.event.tombstone else { return Err(cannot(record)) };
+        let stub = covered_stub(workspace, archive, record)?;
+        covered.extend(stub.map(|(path, oid)| (path, Some((0o100_644, oid)))));
         for step in steps_back(workspace, archive, record)? {
             steps.push(step);
             items.push(id);
@@ -110,8 +113,30 @@ fn take_back(
     let paths = steps.iter().map(|(step, _)| step.path.to_string()).collect();
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     take_steps(ACTION, workspace, archive, &intent, &steps, None)?;
+    if !covered.is_empty() {
+        workspace.repository(ACTION)?.stage_entries(&covered)?;
+    }
     let action = first.event.action.as_str().to_owned();
     Ok(UndoReport { deed: of.to_string(), action, paths, evidence: digest.to_string() })
+}
+
+/// The index entry of a dropped stub whose path other code has in the work tree by now: the code
+/// stays, and the index says again what it said before the drop.
+fn covered_stub(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    record: &Record,
+) -> Result<Option<(RepoPath, GitOid)>> {
+    let (Some(id), Some(path)) = (record.event.tombstone, record.event.path.clone()) else {
+        return Ok(None);
+    };
+    let stands = tree::digest_on_disk(&workspace.top, &path)?.is_some();
+    if record.event.action != Action::StubDrop || !stands {
+        return Ok(None);
+    }
+    let item = lookup::by_id(workspace, Some(archive), &id)?;
+    let oid = workspace.repository(ACTION)?.write_blob(&lookup::stub_for(&item, &path)?)?;
+    Ok(Some((path, oid)))
 }
 
 fn cannot(record: &Record) -> Error {
@@ -175,7 +200,7 @@ fn steps_back(
             let step = Step { path, before: None, after: file(stub, Executable::No) };
             Ok(vec![(step, Source::Stub)])
         }
-        Action::StubDrop => Err(Error::refused(ACTION, path.to_string(), Refusal::Exists)),
+        Action::StubDrop => Ok(Vec::new()),
         _ => Err(cannot(record)),
     }
 }

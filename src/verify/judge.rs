@@ -91,10 +91,12 @@ impl Question<'_> {
         };
         judge.own_files(&changes)?;
         let new_segments = judge.segments(&changes)?;
-        if !offline && changes.stubs.iter().any(|stub| stub.stub.is_some()) {
+        if !offline && !changes.stubs.is_empty() {
             let (witness, finding) = Witness::call(self.workspace)?;
             judge.witness = witness;
-            judge.findings.extend(finding);
+            // Of a stub that only goes, an archive that is missing could say nothing.
+            let some_new = changes.stubs.iter().any(|stub| stub.stub.is_some());
+            judge.findings.extend(finding.filter(|_| some_new));
         }
         for stub in &changes.stubs {
             judge.stub(stub, &changes)?;

@@ -9,6 +9,7 @@ mod common;
 
 mod bad_input;
 mod citations;
+mod edits;
 mod forgeries;
 mod formats;
 mod idempotent;

@@ -1,14 +1,7 @@
 //! Whatever line of a stub is edited, the commit is refused, and the hint takes the edit back.
 
 use crate::common::TestRepo;
-
-/// A committed stub at `src/old.py`, and its id.
-fn with_a_stub() -> (TestRepo, String) {
-    let repo = TestRepo::ready();
-    let id = repo.store_one("src/old.py");
-    repo.try_commit("retire old").ok();
-    (repo, id)
-}
+use crate::mends::with_a_stub;
 
 #[test]
 fn every_line_of_a_stub_counts() {

@@ -3,7 +3,7 @@
 use crate::common::TestRepo;
 
 /// A committed stub at `src/old.py`, and its id.
-fn with_a_stub() -> (TestRepo, String) {
+pub fn with_a_stub() -> (TestRepo, String) {
     let repo = TestRepo::ready();
     let id = repo.store_one("src/old.py");
     repo.try_commit("retire old").ok();

@@ -160,6 +160,9 @@ enum Command {
 
 /// Runs the command line of this process; gives its exit code.
 pub fn run() -> ExitCode {
+    if let Some(args) = hook::Args::as_git_calls(std::env::args_os()) {
+        return ExitCode::from(run_hook(&args));
+    }
     let code = match Cli::try_parse() {
         Ok(cli) => {
             let ui = Ui::new(cli.globals.manner());
@@ -196,6 +199,19 @@ fn not_parsed(said: &clap::Error) -> u8 {
         |command| format!("git codex-archive {command} -h"),
     );
     ui.fail(&Failure::usage(message.trim_end(), hint))
+}
+
+/// Every commit waits for this one: what a hook file types needs no parser of all the commands.
+fn run_hook(args: &hook::Args) -> u8 {
+    let (volume, color) = (Volume::Normal, ColorChoice::Auto);
+    let ui = Ui::new(Manner { json: false, text: false, volume, progress: true, color });
+    match hook::run(&ui, None, args) {
+        Ok(seen) => ui.show(&seen),
+        Err(error) => {
+            let arguments = std::env::args_os().skip(1).collect();
+            ui.fail(&Failure::new(error, &Place { arguments, ..Place::default() }))
+        }
+    }
 }
 
 fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {

@@ -39,6 +39,21 @@ pub struct Args {
     arguments: Vec<OsString>,
 }
 
+impl Args {
+    /// The options of exactly `git-codex-archive hook NAME [ARGUMENT…]`; `None` for anything else,
+    /// options of our own among it.
+    pub fn as_git_calls(words: impl IntoIterator<Item = OsString>) -> Option<Self> {
+        let mut words = words.into_iter().skip(1);
+        if words.next()? != "hook" {
+            return None;
+        }
+        let name = words.next()?.to_str()?.parse().ok()?;
+        let arguments: Vec<OsString> = words.collect();
+        let plain = arguments.iter().all(|word| !word.as_encoded_bytes().starts_with(b"-"));
+        plain.then_some(Self { name, arguments })
+    }
+}
+
 /// What the hook saw.
 #[derive(Debug, Serialize)]
 pub struct Seen {
@@ -78,6 +93,21 @@ impl Report for Seen {
             out.line(
                 "git codex-archive refuses this; mend it, or skip once with CODEX_ARCHIVE_SKIP=1",
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_git_types_goes_the_short_way() {
+        let of = |line: &str| Args::as_git_calls(line.split(' ').map(OsString::from));
+        assert_eq!(of("x hook pre-push origin url").unwrap().arguments.len(), 2);
+        assert!(of("x hook pre-commit").is_some());
+        for other in ["x hook", "x hook nope", "x hook pre-commit -h", "x --json hook pre-commit"] {
+            assert!(of(other).is_none(), "{other}");
         }
     }
 }

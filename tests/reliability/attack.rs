@@ -1,0 +1,1 @@
+//! Hostile repositories, names, stubs and databases.

@@ -1,0 +1,1 @@
+//! Many writers at once, of ours and of git's.

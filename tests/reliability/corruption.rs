@@ -1,0 +1,1 @@
+//! Damaged bytes: in the archive, in stubs, in the journal.

@@ -1,0 +1,1 @@
+//! The program dies, or the disk fails, at every system call that changes something.

@@ -1,0 +1,1 @@
+//! Ten ways to edit history, and three that only look like one.

@@ -61,9 +61,13 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        name: "git2 only in git/",
-        check: |it| outside(it, &["git/"], |path| path[0] == "git2"),
-        bad: &[("archive/store.rs", "use git2::Oid;"), ("cli/ui.rs", "fn f(_: git2::Oid) {}")],
+        name: "git2 and gix only in git/",
+        check: |it| outside(it, &["git/"], |path| path[0] == "git2" || path[0].starts_with("gix_")),
+        bad: &[
+            ("archive/store.rs", "use git2::Oid;"),
+            ("cli/ui.rs", "fn f(_: git2::Oid) {}"),
+            ("hook/checks.rs", "fn f(_: gix_index::State) {}"),
+        ],
         good: &[("git/mod.rs", "use git2::Oid;"), ("blob.rs", "// git2::Oid")],
     },
     Rule {

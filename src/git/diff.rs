@@ -2,11 +2,8 @@
 //!
 //! A rename is a deletion and an addition; symbolic links and submodules come with their modes.
 
-use std::path::Path;
-use std::process::{Child, Command};
-
 use super::Repository;
-use super::plumbing::{self, Git, READING};
+use super::plumbing;
 use crate::error::Result;
 use crate::model::{GitOid, RepoPath};
 
@@ -41,14 +38,9 @@ impl Repository {
     /// What the index (GIT_INDEX_FILE counts) has other than the commit or tree `base`, or than
     /// nothing at all.
     pub fn staged_changes(&self, base: Option<&GitOid>) -> Result<Vec<Change>> {
-        self.spawn_staged_changes(base)?.collect(self.oid_len)
-    }
-
-    /// Starts [`Repository::staged_changes`] and does not wait.
-    pub fn spawn_staged_changes(&self, base: Option<&GitOid>) -> Result<StagedChanges> {
         let mut command = self.reading(STAGED);
         command.args(RAW).arg(self.tree_or_empty(base)).arg("--");
-        StagedChanges::start(command, Base::Given)
+        parse_raw(READ_STAGED, &plumbing::run_checked(READ_STAGED, command, &[])?, self.oid_len)
     }
 
     /// What the commit or tree `tip` has other than `base`, or than nothing at all.
@@ -60,56 +52,6 @@ impl Repository {
 
     fn tree_or_empty(&self, base: Option<&GitOid>) -> String {
         base.map_or_else(|| self.hash_object("tree", &[]).to_string(), GitOid::to_string)
-    }
-}
-
-/// A comparison of the index that is under way in a child.
-#[derive(Debug)]
-pub struct StagedChanges {
-    child: Child,
-    base: Base,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Base {
-    /// HEAD, which may have no commit yet.
-    Head,
-    /// A tree that the caller named.
-    Given,
-}
-
-impl StagedChanges {
-    /// Starts to compare the index with HEAD before the repository is known, so that the child
-    /// works while [`Repository::discover`] does.
-    pub fn spawn(start: &Path) -> Result<Self> {
-        let mut command = Git::default().command(start);
-        command.args(READING).env("LC_ALL", "C").args(STAGED);
-        command.args(RAW).args(["HEAD", "--"]);
-        Self::start(command, Base::Head)
-    }
-
-    /// Waits for the changes; since HEAD without a commit they are everything in the index.
-    pub fn finish(self, repository: &Repository) -> Result<Vec<Change>> {
-        let base = self.base;
-        match self.collect(repository.oid_len) {
-            // Whether HEAD has no commit or git cannot compare, asking again tells.
-            Err(_) if base == Base::Head => repository.staged_changes(repository.head()?.as_ref()),
-            result => result,
-        }
-    }
-
-    fn start(mut command: Command, base: Base) -> Result<Self> {
-        let child = command.spawn().map_err(|error| plumbing::cannot_run(READ_STAGED, &error))?;
-        Ok(Self { child, base })
-    }
-
-    fn collect(self, oid_len: usize) -> Result<Vec<Change>> {
-        let output = self.child.wait_with_output();
-        let output = output.map_err(|error| plumbing::cannot_run(READ_STAGED, &error))?;
-        if !output.status.success() {
-            return Err(plumbing::failure(READ_STAGED, &output));
-        }
-        parse_raw(READ_STAGED, &output.stdout, oid_len)
     }
 }
 

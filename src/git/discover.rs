@@ -81,7 +81,7 @@ pub(super) fn accept(library: git2::Repository, start: &Path) -> Option<Found> {
         common_dir,
         work_tree: Some(work_tree),
         // This libgit2 opens no SHA-256 repository.
-        oid_len: 20,
+        oid_len: super::SHA1_LEN,
         library: Some(library),
     })
 }
@@ -117,7 +117,7 @@ fn ask_git(git: &Git, start: &Path) -> Result<Answer> {
         return Err(plumbing::failure(ACTION, &output));
     };
     let oid_len = match &output.stdout[..end] {
-        b"sha1" => 20,
+        b"sha1" => super::SHA1_LEN,
         b"sha256" => 32,
         other => return Err(plumbing::odd_answer(ACTION, other)),
     };

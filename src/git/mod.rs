@@ -5,6 +5,7 @@
 //! written, no message of git is parsed, every path passes between NUL bytes.
 
 mod attributes;
+mod cached_trees;
 mod cat_file;
 mod diff;
 mod discover;
@@ -28,13 +29,16 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 
 pub use attributes::AttributeSource;
-pub use diff::{Change, Side, StagedChanges};
+pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
 pub use objects::sha1_blob;
 pub use tree::{CommitTree, Entry, TreeEntry};
 
 use cat_file::CatFiles;
 use plumbing::Git;
+
+/// Bytes of an object id in a repository of the first object format.
+const SHA1_LEN: usize = 20;
 
 /// A repository and, unless it is bare, the work tree it was found from.
 ///

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use git2::{ObjectType, Oid};
 use sha2::{Digest as _, Sha256};
 
-use super::Repository;
 use super::cat_file::Kind;
 use super::plumbing;
+use super::{Repository, SHA1_LEN};
 use crate::error::{Error, Result};
 use crate::model::GitOid;
 
@@ -44,7 +44,7 @@ impl Repository {
     }
 
     pub(super) fn hash_object(&self, kind: Kind, bytes: &[u8]) -> GitOid {
-        if self.oid_len == 20 { hash_sha1(kind, bytes) } else { hash_sha256(kind, bytes) }
+        if self.oid_len == SHA1_LEN { hash_sha1(kind, bytes) } else { hash_sha256(kind, bytes) }
     }
 
     /// The bytes of a blob; `None` when the object is absent or no blob.

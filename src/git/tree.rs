@@ -8,7 +8,7 @@ use super::Repository;
 use crate::error::{Error, Result};
 use crate::model::{GitOid, RepoPath};
 
-const FOLDER: u32 = 0o040_000;
+pub(super) const FOLDER: u32 = 0o040_000;
 
 /// What stands at a path of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Repository {
         Ok(entries)
     }
 
-    fn root_of(&self, commit: &GitOid) -> Result<GitOid> {
+    pub(super) fn root_of(&self, commit: &GitOid) -> Result<GitOid> {
         let bytes = self.existing("commit", commit)?;
         let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let hex = line.strip_prefix(b"tree ").unwrap_or_default();
@@ -88,7 +88,8 @@ impl Repository {
             .ok_or_else(|| Error::damaged("commit", commit.to_string(), "it names no tree"))
     }
 
-    fn folder(&self, oid: &GitOid) -> Result<Vec<(Vec<u8>, TreeEntry)>> {
+    /// What stands directly in the tree `oid`.
+    pub(super) fn folder(&self, oid: &GitOid) -> Result<Vec<(Vec<u8>, TreeEntry)>> {
         let bytes = self.existing("tree", oid)?;
         parse_tree(&bytes, self.oid_len)
             .ok_or_else(|| Error::damaged("tree", oid.to_string(), "it is not in git's form"))
@@ -158,6 +159,17 @@ fn parse_tree(mut bytes: &[u8], oid_len: usize) -> Option<Vec<(Vec<u8>, TreeEntr
         bytes = &bytes[nul + 1 + oid_len..];
     }
     Some(entries)
+}
+
+/// The mode as git takes it: old trees hold others, of which only these parts count.
+pub(super) fn canonical_mode(mode: u32) -> u32 {
+    match mode & 0o170_000 {
+        0o100_000 if mode & 0o100 != 0 => 0o100_755,
+        0o100_000 => 0o100_644,
+        0o120_000 => 0o120_000,
+        FOLDER => FOLDER,
+        _ => 0o160_000,
+    }
 }
 
 fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use crate::archive::Workspace;
 use crate::error::{Error, Result};
-use crate::git::{Repository, StagedChanges};
+use crate::git::Repository;
 use crate::model::{GitOid, escape_line};
 use crate::verify::{Checked, VerifyReport, outgoing, staged};
 
@@ -16,38 +16,42 @@ use super::install::HookName;
 /// Standard input beyond this is no list of refs.
 const MAX_INPUT_BYTES: u64 = 64 << 20;
 
-/// Runs the check of the hook `name` with git's arguments and standard input. `early` is the
-/// comparison with HEAD, if the caller started it before anything else; `variables` are the names
-/// of the environment's.
-pub fn run(
-    workspace: &Workspace,
-    name: HookName,
-    arguments: &[OsString],
-    stdin: &mut dyn Read,
-    early: Option<StagedChanges>,
-    variables: &[OsString],
-) -> Result<VerifyReport> {
+/// What git gives a hook.
+pub struct Call<'a> {
+    /// Which hook.
+    pub name: HookName,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// Its standard input.
+    pub stdin: &'a mut dyn Read,
+    /// Its environment.
+    pub variables: &'a [(OsString, OsString)],
+}
+
+/// Runs the check of the hook that git calls.
+pub fn run(workspace: &Workspace, call: Call<'_>) -> Result<VerifyReport> {
     let repository = workspace
         .repository
         .as_ref()
         .ok_or_else(|| Error::NoRepository { action: "run a hook", path: workspace.cwd.clone() })?;
-    match name {
+    match call.name {
         HookName::PreCommit | HookName::PreMergeCommit | HookName::PreApplypatch => {
-            let since_head = early.map(|changes| changes.finish(repository)).transpose()?;
-            let merging = match name {
-                HookName::PreMergeCommit => merged_heads(variables),
+            let file = call.variables.iter().find(|(name, _)| name == "GIT_INDEX_FILE");
+            let since_head = repository.staged_since_head(file.map(|(_, value)| value.as_ref()))?;
+            let merging = match call.name {
+                HookName::PreMergeCommit => merged_heads(call.variables),
                 _ => Vec::new(),
             };
-            staged(workspace, repository, since_head, &merging, false)
+            staged(workspace, repository, Some(since_head), &merging, false)
         }
         HookName::PrePush => {
-            let updates = pushed(&read(stdin)?)?;
-            let remote = remote_name(arguments);
+            let updates = pushed(&read(call.stdin)?)?;
+            let remote = remote_name(call.arguments);
             let judge = |update: &Update| push(workspace, repository, update, remote.as_deref());
             together(updates.iter().map(judge))
         }
         HookName::PreReceive => {
-            let updates = received(&read(stdin)?)?;
+            let updates = received(&read(call.stdin)?)?;
             together(updates.iter().map(|update| receive(workspace, repository, update)))
         }
     }
@@ -55,8 +59,8 @@ pub fn run(
 
 /// What a clean merge brings in: git writes MERGE_HEAD only after pre-merge-commit, and until then
 /// says it by the names of variables, `GITHEAD_<oid>`.
-fn merged_heads(variables: &[OsString]) -> Vec<GitOid> {
-    let heads = variables.iter().filter_map(|name| name.to_str()?.strip_prefix("GITHEAD_"));
+fn merged_heads(variables: &[(OsString, OsString)]) -> Vec<GitOid> {
+    let heads = variables.iter().filter_map(|(name, _)| name.to_str()?.strip_prefix("GITHEAD_"));
     heads.filter_map(|oid| oid.parse().ok()).collect()
 }
 
@@ -214,11 +218,12 @@ mod tests {
 
     #[test]
     fn heads_of_a_clean_merge() {
-        let names: Vec<OsString> = [format!("GITHEAD_{A}"), "GITHEAD_x".into(), "HOME".into()]
-            .into_iter()
-            .map(OsString::from)
-            .collect();
-        assert_eq!(merged_heads(&names), [A.parse::<GitOid>().unwrap()]);
+        let variables: Vec<(OsString, OsString)> =
+            [format!("GITHEAD_{A}"), "GITHEAD_x".into(), "HOME".into()]
+                .into_iter()
+                .map(|name| (name.into(), "main".into()))
+                .collect();
+        assert_eq!(merged_heads(&variables), [A.parse::<GitOid>().unwrap()]);
     }
 
     #[test]

@@ -13,9 +13,8 @@ use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::Text;
 use crate::cli::ui::Ui;
-use crate::error::{Error, Result};
-use crate::git::StagedChanges;
-
+use crate::error::Result;
+use crate::hook::Call;
 use crate::hook::install::HookName;
 use crate::model::Severity;
 use crate::verify::VerifyReport;
@@ -63,18 +62,11 @@ pub struct Seen {
 
 /// Runs the check.
 pub fn run(ui: &Ui, file: Option<&Path>, args: &Args) -> Result<Seen> {
-    let on_index = matches!(
-        args.name,
-        HookName::PreCommit | HookName::PreMergeCommit | HookName::PreApplypatch
-    );
-    let cwd = std::env::current_dir().map_err(Error::io("open", "."))?;
-    // git compares while we look for the repository.
-    let early = if on_index { Some(StagedChanges::spawn(&cwd)?) } else { None };
     let context = Context::open(ui, file, &[])?;
-    let input = &mut std::io::stdin().lock();
-    let variables: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
-    let workspace = &context.workspace;
-    let report = crate::hook::run(workspace, args.name, &args.arguments, input, early, &variables)?;
+    let stdin = &mut std::io::stdin().lock();
+    let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let call = Call { name: args.name, arguments: &args.arguments, stdin, variables: &variables };
+    let report = crate::hook::run(&context.workspace, call)?;
     Ok(Seen { report })
 }
 

@@ -3,4 +3,5 @@
 mod commits;
 mod finding;
 mod reading;
+mod staged;
 mod writing;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 
 use crate::git::testing::{ODD_NAMES, TestRepo, path};
-use crate::git::{AttributeSource, Change, IndexFlag, IndexScope, StagedChanges, sha1_blob};
+use crate::git::{AttributeSource, Change, IndexFlag, IndexScope, sha1_blob};
 use crate::model::{GitOid, RepoPath};
 
 /// What every kind of repository must give, whether libgit2 opens it or not.
@@ -212,24 +212,6 @@ fn kinds_of_staged_changes() {
     assert_eq!(changes[6].new.unwrap().mode, 0o120_000);
     // Everything counts when there is nothing to compare with.
     assert_eq!(open.staged_changes(None).unwrap().len(), 6);
-    let early = open.spawn_staged_changes(Some(&one)).unwrap();
-    assert_eq!(early.finish(&open).unwrap(), changes);
-    let absent = sha1_blob(b"absent");
-    assert!(open.spawn_staged_changes(Some(&absent)).unwrap().finish(&open).is_err());
-}
-
-#[test]
-fn a_comparison_may_start_before_the_repository_is_known() {
-    let repo = TestRepo::new();
-    repo.file("x", "x");
-    repo.git(&["add", "x"]);
-    let early = StagedChanges::spawn(&repo.top).unwrap();
-    assert_eq!(shown(&early.finish(&repo.open()).unwrap()), ["A x"]);
-    repo.commit("one");
-    repo.file("x", "y");
-    repo.git(&["add", "x"]);
-    let early = StagedChanges::spawn(&repo.top).unwrap();
-    assert_eq!(shown(&early.finish(&repo.open()).unwrap()), ["M x"]);
 }
 
 #[test]

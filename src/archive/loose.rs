@@ -118,6 +118,8 @@ fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::archive::Opening;
     use crate::config::Environment;

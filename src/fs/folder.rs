@@ -28,6 +28,9 @@ const PASSING: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOE
 #[cfg(not(target_os = "linux"))]
 const PASSING: OFlags = FOLDER;
 
+/// The longest path that the system takes, a file's name in the folder not counted.
+const LONGEST_PATH: usize = 4096 - 256;
+
 /// An open folder.
 #[derive(Debug)]
 pub struct Folder {
@@ -71,6 +74,11 @@ impl Folder {
     }
 
     fn walk(action: &'static str, top: &Path, relative: &Path, make: bool) -> Result<Option<Self>> {
+        // Part by part one gets deeper than any program that goes by paths could follow.
+        let full = top.join(relative);
+        if full.as_os_str().len() >= LONGEST_PATH {
+            return Err(failed("open", full)(Errno::NAMETOOLONG));
+        }
         let mut parts = relative.components().peekable();
         let first = if parts.peek().is_none() { FOLDER } else { PASSING };
         let fd = rustix::fs::open(top, first, Mode::empty()).map_err(failed("open", top))?;

@@ -2,9 +2,11 @@
 //!
 //! Promises: what [`Encoder::encode`] returns has been decoded again and compared; what
 //! [`decode`] returns has the declared size and digest. A frame that would decode to more than
-//! its declared size stops there.
+//! its declared size stops there, and a large one costs memory only once it was found to be true.
 
 use std::io::{self, Read};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::model::Digest;
@@ -12,6 +14,9 @@ use crate::model::Digest;
 /// Level of compression: the archive's cost is writing many small source files, where 3 leaves
 /// most time and comes within a tenth of the best.
 const LEVEL: i32 = 3;
+
+/// Larger content is hashed in passing before memory is given to it.
+const LARGE_BYTES: u64 = 32 << 20;
 
 /// Content that was compressed and compared.
 #[derive(Debug)]
@@ -61,29 +66,55 @@ impl Encoder {
 
 /// Decodes `frame` and checks that it holds exactly `size_bytes` bytes with the digest `sha256`.
 pub fn decode(frame: &[u8], size_bytes: u64, sha256: &Digest) -> Result<Vec<u8>> {
-    let damaged = |why: String| Error::damaged("artifact", sha256.to_string(), why);
     let mut content = Vec::new();
-    // One byte more than declared is enough to know that the declaration is wrong.
-    let limit = size_bytes.saturating_add(1);
-    // The size is only a claim: do not let it reserve memory before bytes have come.
-    content.reserve(size_bytes.min(1 << 20) as usize);
-    let read = zstd::stream::Decoder::with_buffer(frame)
-        .and_then(|decoder| decoder.single_frame().take(limit).read_to_end(&mut content));
-    if let Err(error) = read {
-        return Err(damaged(zstd_words(&error)));
-    }
-    if content.len() as u64 != size_bytes {
-        return Err(damaged(format!("it does not decode to {size_bytes} bytes")));
-    }
-    let found = Digest::of(&content);
-    if found != *sha256 {
-        return Err(damaged(format!("its content has SHA-256 {found}")));
-    }
+    // The size is only a claim: it may not reserve memory.
+    let known = if size_bytes > LARGE_BYTES {
+        check(frame, size_bytes, sha256)?;
+        size_bytes
+    } else {
+        size_bytes.min(1 << 20)
+    };
+    content.reserve(usize::try_from(known).unwrap_or(0));
+    walk(frame, size_bytes, sha256, |part| content.extend_from_slice(part))?;
     Ok(content)
 }
 
-fn zstd_words(error: &io::Error) -> String {
-    format!("it does not decode: {error}").to_lowercase()
+/// Checks the same and keeps nothing of it.
+pub fn check(frame: &[u8], size_bytes: u64, sha256: &Digest) -> Result<()> {
+    walk(frame, size_bytes, sha256, |_| ())
+}
+
+fn walk(frame: &[u8], size_bytes: u64, sha256: &Digest, mut each: impl FnMut(&[u8])) -> Result<()> {
+    let damaged = |why: String| Error::damaged("artifact", sha256.to_string(), why);
+    let words = |error: io::Error| damaged(format!("it does not decode: {error}").to_lowercase());
+    let wrong_size = || damaged(format!("it does not decode to {size_bytes} bytes"));
+    let mut decoder = zstd::stream::Decoder::with_buffer(frame).map_err(words)?.single_frame();
+    let mut buffer = vec![0; 128 << 10];
+    let mut hasher = Sha256::new();
+    let mut seen = 0;
+    loop {
+        let part = match decoder.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(len) => &buffer[..len],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(words(error)),
+        };
+        seen += part.len() as u64;
+        // Nothing beyond the declared size is handed on, or even decoded.
+        if seen > size_bytes {
+            return Err(wrong_size());
+        }
+        hasher.update(part);
+        each(part);
+    }
+    if seen != size_bytes {
+        return Err(wrong_size());
+    }
+    let found = Digest::from_bytes(hasher.finalize().into());
+    if found != *sha256 {
+        return Err(damaged(format!("its content has SHA-256 {found}")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -121,7 +152,9 @@ mod tests {
         let encoded = sample();
         for size in [0, encoded.size_bytes - 1, encoded.size_bytes + 1, u64::MAX] {
             assert!(decode(&encoded.frame, size, &encoded.sha256).is_err(), "{size}");
+            assert!(check(&encoded.frame, size, &encoded.sha256).is_err(), "{size}");
         }
+        assert!(check(&encoded.frame, encoded.size_bytes, &encoded.sha256).is_ok());
         let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 3).unwrap();
         assert!(decode(&bomb, 1000, &encoded.sha256).is_err());
     }

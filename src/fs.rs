@@ -1,12 +1,18 @@
 //! The only file writes of this program: atomic, synced, and never through a symbolic link.
+//!
+//! In a work tree, where anybody may swap a folder for a link at any moment, files are written in
+//! folders that [`Folder`] opened.
+
+mod folder;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Refusal, Result};
-use crate::model::DeedId;
+
+pub use folder::{Folder, TempFile, There, remove_empty_below};
 
 /// Whether a created file is executable; the umask decides the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,86 +23,11 @@ pub enum Executable {
     Yes,
 }
 
-/// A file beside its target that becomes the target by [`TempFile::publish`], or goes away.
-#[derive(Debug)]
-pub struct TempFile {
-    path: PathBuf,
-    file: File,
-    published: bool,
-}
-
 /// What the names of our temporary files begin with.
 pub const TEMP_PREFIX: &str = ".codex-tmp-";
 
-impl TempFile {
-    /// Creates an empty file in `folder` that nobody else has; its name is short, since the
-    /// target's own name may already be as long as the file system allows.
-    pub fn create(folder: &Path, executable: Executable) -> Result<Self> {
-        let name = format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]);
-        let path = folder.join(name);
-        let mode = if executable == Executable::Yes { 0o777 } else { 0o666 };
-        let file = OpenOptions::new()
-            .write(true)
-            .read(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)
-            .map_err(Error::io("create", &path))?;
-        Ok(Self { path, file, published: false })
-    }
-
-    /// The open file.
-    pub fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
-    /// Where it is for now.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes `bytes`; [`sync_all`] makes them durable.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io("write", &self.path))
-    }
-
-    /// Writes `bytes` and makes them durable.
-    pub fn write_synced(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
-        written.map_err(Error::io("write", &self.path))
-    }
-
-    /// Makes what was written durable.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io("sync", &self.path))
-    }
-
-    /// Renames the file to `target`, replacing what is there. The folder is not synced.
-    pub fn publish(mut self, target: &Path) -> Result<()> {
-        fs::rename(&self.path, target).map_err(Error::io("rename to", target))?;
-        self.published = true;
-        Ok(())
-    }
-
-    /// Gives the file the name `target` unless something is there already.
-    pub fn publish_new(mut self, target: &Path) -> Result<()> {
-        fs::hard_link(&self.path, target).map_err(Error::io("create", target))?;
-        let _ = fs::remove_file(&self.path);
-        self.published = true;
-        Ok(())
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 /// From so many files on, one sync of the whole file system is cheaper than one for each.
-const MANY_FILES: usize = 64;
+pub const MANY_FILES: usize = 64;
 
 /// Makes what was written to all of `temps` durable.
 pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
@@ -109,7 +40,7 @@ pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
 
 #[cfg(target_os = "linux")]
 fn sync_file_system(first: &TempFile, _all: &[&TempFile]) -> Result<()> {
-    rustix::fs::syncfs(&first.file).map_err(|errno| Error::io("sync", &first.path)(errno.into()))
+    first.folder().sync_file_system()
 }
 
 /// Other systems have no such call.
@@ -231,6 +162,11 @@ pub fn check_contained(action: &'static str, top: &Path, relative: &Path) -> Res
     Ok(())
 }
 
+/// The folder that holds `path`, a path below some top; empty for the top itself.
+pub fn inner_folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
 /// The folder that holds `path`.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -249,14 +185,6 @@ const NO_FOLLOW: i32 = 0x100;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unpublished_file_goes_away() {
-        let dir = tempfile::tempdir().unwrap();
-        let temp = TempFile::create(dir.path(), Executable::No).unwrap();
-        drop(temp);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
 
     #[test]
     fn appending_and_cutting_do_not_follow_a_link() {

@@ -28,9 +28,10 @@ impl fmt::Display for DatabaseUrl {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str(&self.0);
         };
-        // Query parameters may hold keys and passwords too.
-        let (rest, query) = match rest.split_once('?') {
-            Some((rest, _)) => (rest, "?***"),
+        // Query parameters may hold keys and passwords too; a file has neither them nor a fragment.
+        let (rest, query) = match rest.find(['?', '#']).filter(|_| scheme != "sqlite") {
+            Some(at) if rest.as_bytes()[at] == b'#' => (&rest[..at], "#***"),
+            Some(at) => (&rest[..at], "?***"),
             None => (rest, ""),
         };
         // A file has no user. Elsewhere the user part ends at the last `@`: a password may hold an
@@ -63,6 +64,8 @@ mod tests {
             ("postgres://app:pa/ss@db/x", "postgres://app:***@db/x"),
             ("sqlite:////srv/a@b/c:d.sqlite", "sqlite:////srv/a@b/c:d.sqlite"),
             ("postgres://app@db/x?password=s", "postgres://app@db/x?***"),
+            ("postgres://app:p@db/x#s", "postgres://app:***@db/x#***"),
+            ("sqlite:////srv/a?b#c.sqlite", "sqlite:////srv/a?b#c.sqlite"),
             ("sqlite:///./.codex/archive.sqlite", "sqlite:///./.codex/archive.sqlite"),
         ] {
             assert_eq!(DatabaseUrl::new(url).to_string(), shown);

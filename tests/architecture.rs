@@ -144,6 +144,12 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "system calls on files only in fs",
+        check: |it| outside(it, &["fs.rs", "fs/"], |path| path[0] == "rustix"),
+        bad: &[("archive/tree.rs", "use rustix::fs::renameat;")],
+        good: &[("fs/folder.rs", "use rustix::fs::renameat;")],
+    },
+    Rule {
         name: "nothing ends the process",
         check: |it| {
             outside(it, &[], |path| ends(path, "process::exit") || ends(path, "process::abort"))

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Record, Segment};
+use crate::fs::{Folder, There};
 use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
 use crate::tombstone;
@@ -197,12 +198,11 @@ fn drop_at(
 /// The regular file at `path`; `None` where a folder or a link has taken the path, or a part of the
 /// way to it: the stub is gone then too.
 fn file_at(workspace: &Workspace, path: &RepoPath) -> Result<Option<Vec<u8>>> {
-    if crate::fs::check_contained(ACTION, &workspace.top, path.as_path()).is_err() {
-        return Ok(None);
-    }
-    let file = workspace.top.join(path.as_path());
-    match fs::symlink_metadata(&file) {
-        Ok(meta) if meta.is_file() => fs::read(&file).map(Some).map_err(Error::io("read", file)),
+    let path = path.as_path();
+    let folder = Folder::below(ACTION, &workspace.top, crate::fs::inner_folder_of(path));
+    let Ok(Some(folder)) = folder else { return Ok(None) };
+    match folder.look(path.file_name().unwrap_or_default())? {
+        There::File(bytes) => Ok(Some(bytes)),
         _ => Ok(None),
     }
 }

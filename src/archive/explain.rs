@@ -60,7 +60,9 @@ fn take_in(
         return Ok(None);
     }
     if let Some(item) = archive.catalog().item(&stub.id, true)?
-        && archive.content(&item).is_ok()
+        && archive
+            .check_artifact(item.artifact_row_id, item.size_bytes, &item.sha256)
+            .is_ok_and(|there| there)
     {
         return Ok(Some((item.artifact_row_id, item.compressed_size)));
     }

@@ -106,9 +106,9 @@ fn check_artifacts(
                 continue;
             }
             report.artifacts += 1;
-            report.content_bytes += size_bytes;
+            report.content_bytes = report.content_bytes.saturating_add(size_bytes);
             progress.step(report.artifacts as usize, total);
-            let why = match archive.artifact_content(row, size_bytes, &sha256) {
+            let why = match archive.check_artifact(row, size_bytes, &sha256) {
                 Ok(_) => continue,
                 Err(error @ Error::Damaged { .. }) => error.to_string(),
                 Err(error) => return Err(error),
@@ -161,7 +161,7 @@ fn heal(
             transaction.catalog().replace_run(row, &encoded.frame, &encoded.frame_sha256)?;
             Ok(((), vec![(event, Some(item.row_id))]))
         })?;
-        return Ok(archive.artifact_content(row, item.size_bytes, &item.sha256).is_ok());
+        return Ok(archive.check_artifact(row, item.size_bytes, &item.sha256).is_ok());
     }
     Ok(false)
 }

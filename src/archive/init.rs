@@ -3,14 +3,15 @@
 //! What it writes is constant bytes and never rewritten where present, so that two branches that
 //! both ran it merge.
 
-use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::config::{self, Config};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
-use crate::fs::{self as files, Executable};
+use crate::fs::{self as files, Executable, Folder, There};
 use crate::git::IndexScope;
 use crate::model::{DeedId, RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
@@ -149,9 +150,11 @@ fn write_files(
     let mut written = Vec::new();
     let mut put = |name: &str, text: Option<String>| -> Result<()> {
         if let Some(text) = text {
-            let path = workspace.top.join(name);
-            files::create_folders(files::folder_of(&path))?;
-            files::write_atomic(&path, text.as_bytes(), Executable::No)?;
+            let path = Path::new(name);
+            let at = files::inner_folder_of(path);
+            let folder = Arc::new(Folder::make_below("write", &workspace.top, at)?);
+            let name_in_folder = path.file_name().unwrap_or_default();
+            folder.write_atomic(name_in_folder, text.as_bytes(), Executable::No)?;
             written.push(name.to_owned());
         }
         Ok(())
@@ -186,12 +189,18 @@ fn stage(workspace: &Workspace, written: &[String]) -> Result<()> {
     if paths.is_empty() { Ok(()) } else { repository.stage(&paths) }
 }
 
+/// The text of one of our files in the work tree. It is written again with more lines and staged,
+/// so a link is refused: what it leads to would come into the repository.
 fn read_text(workspace: &Workspace, name: &str) -> Result<Option<String>> {
-    let path = workspace.top.join(name);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", path)(error)),
+    let path = Path::new(name);
+    let at = files::inner_folder_of(path);
+    let Some(folder) = Folder::below("read", &workspace.top, at)? else { return Ok(None) };
+    match folder.look(path.file_name().unwrap_or_default())? {
+        There::Nothing => Ok(None),
+        There::File(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| Error::damaged("file", name, "it is not UTF-8")),
+        There::Other(what) => Err(Error::refused("read", name, Refusal::NotRegular { what })),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use crate::backend::{
-    Access, Catalog, Driver, Ledger, LogHead, NewRecord, Sqlite, StoredRecord, apply,
+    Access, Catalog, Driver, Ledger, LogHead, NewRecord, Sqlite, StoredRecord, apply, check_schema,
     schema_version,
 };
 use crate::blob;
@@ -74,7 +74,8 @@ impl Archive {
     fn connect(workspace: &Workspace, access: Access) -> Result<Self> {
         workspace.check_links()?;
         let file = workspace.archive_file()?;
-        let driver = Sqlite::open(&file, access)?;
+        let mut driver = Sqlite::open(&file, access)?;
+        check_schema(&mut driver)?;
         Ok(Self {
             driver: Box::new(driver),
             journal: Journal::at(workspace.journal_file()?),
@@ -123,18 +124,22 @@ impl Archive {
 
     /// The bytes of an item, checked against its size and SHA-256.
     pub fn content(&mut self, item: &Item) -> Result<Vec<u8>> {
-        self.artifact_content(item.artifact_row_id, item.size_bytes, &item.sha256)?
+        let catalog = &mut self.catalog();
+        let frame = frame_of(catalog, item.artifact_row_id, &item.sha256)?;
+        frame
+            .map(|frame| blob::decode(&frame, item.size_bytes, &item.sha256))
+            .transpose()?
             .ok_or_else(|| Error::refused("restore", item.tombstone.to_string(), Refusal::Purged))
     }
 
-    /// The bytes of an artifact, checked; `None` when it was purged.
-    pub fn artifact_content(
+    /// Decodes and hashes an artifact, in little memory; `false` when it was purged.
+    pub fn check_artifact(
         &mut self,
         artifact: i64,
         size_bytes: u64,
         sha256: &Digest,
-    ) -> Result<Option<Vec<u8>>> {
-        content_of(&mut self.catalog(), artifact, size_bytes, sha256)
+    ) -> Result<bool> {
+        check_artifact(&mut self.catalog(), artifact, size_bytes, sha256)
     }
 
     /// Writes artifacts outside any deed: bytes come first, and bytes alone mean nothing yet.
@@ -312,13 +317,21 @@ impl Archive {
     }
 }
 
-/// The bytes of an artifact, checked; `None` when it was purged.
-pub(super) fn content_of(
+/// Decodes and hashes an artifact; `false` when it was purged.
+pub(super) fn check_artifact(
     catalog: &mut Catalog<'_>,
     artifact: i64,
     size_bytes: u64,
     sha256: &Digest,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<bool> {
+    match frame_of(catalog, artifact, sha256)? {
+        Some(frame) => blob::check(&frame, size_bytes, sha256).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// The stored bytes of an artifact, as they were written; `None` when it was purged.
+fn frame_of(catalog: &mut Catalog<'_>, artifact: i64, sha256: &Digest) -> Result<Option<Vec<u8>>> {
     let Some((frame, frame_sha256)) = catalog.frame(artifact)? else {
         return Ok(None);
     };
@@ -326,7 +339,7 @@ pub(super) fn content_of(
         let why = "its stored bytes are not what was written";
         return Err(Error::damaged("artifact", sha256.to_string(), why));
     }
-    blob::decode(&frame, size_bytes, sha256).map(Some)
+    Ok(Some(frame))
 }
 
 /// The record that stands in the tables, rendered again and checked against its digest.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
 
 use crate::blob::Encoder;
 use crate::error::{Error, Refusal, Result};
+use crate::fs::{Folder, There, inner_folder_of};
 use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
 
@@ -99,25 +99,27 @@ fn read_from_disk(workspace: &Workspace, given: &OsString) -> Result<(RepoPath, 
     if let Some(why) = forbidden(&path) {
         return Err(Error::refused(ACTION, shown, Refusal::Forbidden { why }));
     }
-    crate::fs::check_contained(ACTION, &workspace.top, path.as_path())?;
-    let file = workspace.top.join(path.as_path());
-    let meta = fs::symlink_metadata(&file).map_err(|_| Error::NotFound {
-        action: ACTION,
-        object: shown.clone(),
-        why: "there is no such file".to_owned(),
-    })?;
-    if meta.is_symlink() {
-        return Err(refused("a symbolic link"));
-    }
-    if !meta.is_file() {
-        return Err(refused("a folder or special file"));
-    }
-    let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+    let at = inner_folder_of(path.as_path());
+    let name = path.as_path().file_name().unwrap_or_default();
+    let there = match Folder::below(ACTION, &workspace.top, at)? {
+        Some(folder) => folder.look(name)?,
+        None => There::Nothing,
+    };
+    let bytes = match there {
+        There::File(bytes) => bytes,
+        There::Nothing => {
+            let why = "there is no such file".to_owned();
+            return Err(Error::NotFound { action: ACTION, object: shown, why });
+        }
+        There::Other(what) => return Err(refused(what)),
+    };
     Ok((path, bytes))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::archive::Opening;
     use crate::config::Environment;

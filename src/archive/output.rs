@@ -1,13 +1,14 @@
 //! Where a restored file may be written, and what stands there.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Refusal, Result};
-use crate::fs::{self as files, TempFile};
-use crate::model::{Digest, Item, escape_line};
+use crate::fs::{self as files, Folder, TempFile, There};
+use crate::model::{Digest, Item, escape_line, names_git_folder};
 
 use super::Workspace;
 use super::restore::RestoreOptions;
@@ -18,7 +19,7 @@ const ACTION: &str = "restore";
 pub fn read_again(temp: &mut TempFile, item: &Item) -> Result<()> {
     let path = temp.path().to_path_buf();
     let mut bytes = Vec::new();
-    let file = temp.file();
+    let file = temp.file()?;
     file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(Error::io("read", &path))?;
     if Digest::of(&bytes) == item.sha256 {
         return Ok(());
@@ -26,40 +27,106 @@ pub fn read_again(temp: &mut TempFile, item: &Item) -> Result<()> {
     Err(Error::damaged("file", path.display().to_string(), "it did not read back as written"))
 }
 
-/// Where a file may be written, and how it is shown.
-pub fn contained(
-    workspace: &Workspace,
-    options: &RestoreOptions,
-    target: &Path,
-) -> Result<(PathBuf, String)> {
-    let target = normal(target);
-    let shown = |path: &Path| match path.as_os_str().is_empty() {
+/// Where a file may be written.
+pub struct Target {
+    /// The file, absolute and without `.` and `..`.
+    pub file: PathBuf,
+    /// How it is shown.
+    pub shown: String,
+    /// The folder below which no link is followed, if it is in one; else the user chose the way.
+    base: Option<PathBuf>,
+}
+
+impl Target {
+    /// The target at `inside`, below the folder `base`.
+    pub fn below(base: &Path, inside: &Path) -> Self {
+        let file = base.join(inside);
+        Self { file, shown: shown(inside), base: Some(base.to_path_buf()) }
+    }
+
+    fn name(&self) -> &OsStr {
+        self.file.file_name().unwrap_or_default()
+    }
+
+    /// The folder that holds it, opened; `None` where it is missing.
+    fn folder(&self) -> Result<Option<Folder>> {
+        let above = files::folder_of(&self.file);
+        match &self.base {
+            Some(base) => Folder::below(ACTION, base, self.inside(base)),
+            None if above.exists() => Folder::at(above).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same, made where it is missing.
+    pub fn make_folder(&self) -> Result<Arc<Folder>> {
+        let above = files::folder_of(&self.file);
+        let folder = match &self.base {
+            Some(base) => Folder::make_below(ACTION, base, self.inside(base))?,
+            None => {
+                files::create_folders(above)?;
+                Folder::at(above)?
+            }
+        };
+        Ok(Arc::new(folder))
+    }
+
+    fn inside(&self, base: &Path) -> &Path {
+        let inside = self.file.strip_prefix(base).unwrap_or(Path::new(""));
+        files::inner_folder_of(inside)
+    }
+
+    /// The content of the regular file that stands there; `None` where nothing does. Anything else
+    /// is refused.
+    pub fn content(&self) -> Result<Option<Vec<u8>>> {
+        let there = match self.folder()? {
+            Some(_) if self.file.file_name().is_none() => There::Other("a folder"),
+            Some(_) if self.base.as_ref() == Some(&self.file) => There::Other("a folder"),
+            Some(folder) => folder.look(self.name())?,
+            None => There::Nothing,
+        };
+        match there {
+            There::Nothing => Ok(None),
+            There::File(bytes) => Ok(Some(bytes)),
+            There::Other(what) => {
+                Err(Error::refused(ACTION, &*self.shown, Refusal::NotRegular { what }))
+            }
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    match path.as_os_str().is_empty() {
         true => ".".to_owned(),
         false => escape_line(&path.display().to_string()),
+    }
+}
+
+/// Where a file may be written.
+pub fn contained(workspace: &Workspace, options: &RestoreOptions, target: &Path) -> Result<Target> {
+    let target = normal(target);
+    let in_git = |path: &Path| {
+        let why = "it is inside git's own folder";
+        Err(Error::refused(ACTION, shown(path), Refusal::Forbidden { why }))
     };
     // Wherever they stand: a bare repository, or the current directory, may be git's own folder.
     let git_folders = workspace.repository.iter().flat_map(|it| [it.git_dir(), it.common_dir()]);
     if git_folders.into_iter().any(|folder| target.starts_with(folder)) {
-        let why = "it is inside git's own folder";
-        return Err(Error::refused(ACTION, shown(&target), Refusal::Forbidden { why }));
+        return in_git(&target);
     }
     for base in [&workspace.top, &workspace.cwd] {
         let Ok(inside) = target.strip_prefix(base) else { continue };
-        let refuse_git = inside.as_os_str().as_bytes().split(|byte| *byte == b'/').any(|part| {
-            part.eq_ignore_ascii_case(b".git") || part.to_ascii_lowercase().starts_with(b"git~")
-        });
-        if refuse_git {
-            let why = "it is inside git's own folder";
-            return Err(Error::refused(ACTION, shown(inside), Refusal::Forbidden { why }));
+        if names_git_folder(inside.as_os_str().as_bytes()) {
+            return in_git(inside);
         }
         files::check_contained(ACTION, base, inside)?;
-        return Ok((target.clone(), shown(inside)));
+        return Ok(Target::below(base, inside));
     }
     if !options.allow_outside {
         return Err(Error::refused(ACTION, shown(&target), Refusal::Outside));
     }
     let shown = shown(&target);
-    Ok((target, shown))
+    Ok(Target { file: target, shown, base: None })
 }
 
 /// The path without `.` and `..`, by its words alone.
@@ -75,17 +142,4 @@ fn normal(path: &Path) -> PathBuf {
         }
     }
     out
-}
-
-/// The content of the regular file at `target`; `None` where nothing is. Anything else is refused.
-pub fn what_is_there(target: &Path, shown: &str) -> Result<Option<Vec<u8>>> {
-    let refused = |what| Err(Error::refused(ACTION, shown, Refusal::NotRegular { what }));
-    match fs::symlink_metadata(target) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("look at", target)(error)),
-        Ok(meta) if meta.is_file() => fs::read(target).map(Some).map_err(Error::io("read", target)),
-        Ok(meta) if meta.is_symlink() => refused("a symbolic link"),
-        Ok(meta) if meta.is_dir() => refused("a folder"),
-        Ok(_) => refused("a special file"),
-    }
 }

@@ -13,7 +13,7 @@ use crate::git::Repository;
 use crate::model::{Digest, FileMode, TombstoneId};
 use crate::progress::Progress;
 
-use super::journaled::{Archive, content_of};
+use super::journaled::{Archive, check_artifact};
 use super::selection::{Candidate, Selection};
 use super::store::{StoreOptions, StoredItem};
 use super::{Workspace, intake};
@@ -86,9 +86,9 @@ pub fn add(
             catalog.add_artifact(&sha256, size_bytes, &frame, &frame_sha256, &now.to_string())?
         }
         Some(row) => {
-            match content_of(catalog, row, size_bytes, &sha256) {
-                Ok(Some(_)) => {}
-                Ok(None) => {
+            match check_artifact(catalog, row, size_bytes, &sha256) {
+                Ok(true) => {}
+                Ok(false) => {
                     let path = candidate.path.to_string();
                     return Err(Error::refused(ACTION, path, Refusal::Purged));
                 }
@@ -115,7 +115,7 @@ pub fn add(
 /// before that.
 pub fn read_back(archive: &mut Archive, ready: &[Ready]) -> Result<()> {
     for file in ready {
-        if archive.artifact_content(file.artifact_id, file.size_bytes, &file.sha256)?.is_none() {
+        if !archive.check_artifact(file.artifact_id, file.size_bytes, &file.sha256)? {
             let path = file.candidate.path.to_string();
             return Err(Error::damaged("artifact", path, "it is not in the archive"));
         }

@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Record, Segment};
-use crate::fs::{self as files, Executable};
+use crate::fs::{self as files, Executable, Folder};
 use crate::git::Repository;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
@@ -310,7 +309,9 @@ pub(super) fn older_deed(
 /// Takes away temporary files that a killed process left in our own folders. The lock is ours, so
 /// they are nobody's.
 fn remove_own_litter(workspace: &Workspace) {
-    remove_litter_in(&intent_folder(workspace));
+    if let Ok(folder) = Folder::at(&intent_folder(workspace)) {
+        folder.remove_temps();
+    }
     let now = workspace.now().to_string();
     // Segments that `reconcile` puts back have no intent; new ones stand in this month's folder.
     let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);
@@ -323,7 +324,7 @@ fn remove_own_litter(workspace: &Workspace) {
 fn remove_litter(workspace: &Workspace, intent: &Intent, segment: Option<&Segment>) {
     let paths = intent.steps.iter().map(|step| &step.path).chain(segment.map(|it| &it.path));
     let beside: BTreeMap<&Path, &Path> =
-        paths.map(|path| (files::folder_of(path.as_path()), path.as_path())).collect();
+        paths.map(|path| (files::inner_folder_of(path.as_path()), path.as_path())).collect();
     for path in beside.into_values() {
         remove_litter_beside(workspace, path);
     }
@@ -331,16 +332,8 @@ fn remove_litter(workspace: &Workspace, intent: &Intent, segment: Option<&Segmen
 
 /// Takes away temporary files that a killed process left beside `path`, unless a link leads there.
 fn remove_litter_beside(workspace: &Workspace, path: &Path) {
-    if files::check_contained("recover", &workspace.top, path).is_ok() {
-        remove_litter_in(files::folder_of(&workspace.top.join(path)));
-    }
-}
-
-fn remove_litter_in(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()) {
-            let _ = files::remove_file(&entry.path());
-        }
+    let folder = Folder::below("recover", &workspace.top, files::inner_folder_of(path));
+    if let Ok(Some(folder)) = folder {
+        folder.remove_temps();
     }
 }

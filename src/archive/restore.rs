@@ -12,15 +12,14 @@ use serde::Serialize;
 
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Segment};
-use crate::fs::{self as files, TempFile};
 use crate::git::IndexScope;
-use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
+use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git_folder};
 
 use super::intent::{Intent, Source};
 use super::lookup::{
     self, Found, Origin, executable, find, is_stub_of, sidecar_path, standing_stubs,
 };
-use super::output::{contained, read_again, what_is_there};
+use super::output::{Target, contained, read_again};
 use super::recovery::{self, take_steps};
 use super::tree::{self, After, Step};
 use super::{Archive, Workspace};
@@ -209,9 +208,9 @@ fn to_file(
     target: &Path,
     report: &mut RestoreReport,
 ) -> Result<()> {
-    let (target, shown) = contained(workspace, options, target)?;
-    report.output = shown.clone();
-    let there = what_is_there(&target, &shown)?;
+    let target = contained(workspace, options, target)?;
+    report.output.clone_from(&target.shown);
+    let there = target.content()?;
     let free = match &there {
         None => true,
         Some(found_bytes) if found_bytes == bytes => {
@@ -221,25 +220,24 @@ fn to_file(
         Some(found_bytes) => options.force || is_stub_of(found_bytes, &found.item),
     };
     if !free {
-        return Err(Error::refused(ACTION, shown, Refusal::Exists));
+        return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
     }
-    let intent = intent_to_write(workspace, &found.item, &target, there.as_deref(), bytes);
+    let intent = intent_to_write(workspace, &found.item, &target.file, there.as_deref(), bytes);
     if let Some(intent) = &intent {
         intent.write(workspace)?;
     }
     let written = (|| {
-        let folder = files::folder_of(&target);
-        files::create_folders(folder)?;
-        let mut temp = TempFile::create(folder, executable(&found.item))?;
+        let folder = target.make_folder()?;
+        let mut temp = folder.temp(executable(&found.item))?;
         temp.write_synced(bytes)?;
         read_again(&mut temp, &found.item)?;
         report.evidence = record(archive, options, found, None)?.1;
         match there {
             // A name that nobody had must still be nobody's.
-            None => temp.publish_new(&target)?,
-            Some(_) => temp.publish(&target)?,
+            None => temp.publish_new(&target.file)?,
+            Some(_) => temp.publish(&target.file)?,
         }
-        files::sync_folder(folder)
+        folder.sync()
     })();
     match &intent {
         Some(intent) => written.and(intent.remove(workspace)),
@@ -285,7 +283,11 @@ fn stage(
     };
     report.output = target.to_string();
     let staged = repository.index(IndexScope::Paths(std::slice::from_ref(&target)))?;
-    let on_disk = what_is_there(&workspace.top.join(target.as_path()), &target.to_string())?;
+    if names_git_folder(target.as_bytes()) {
+        let why = "it is inside git's own folder";
+        return Err(Error::refused(ACTION, target.to_string(), Refusal::Forbidden { why }));
+    }
+    let on_disk = Target::below(&workspace.top, target.as_path()).content()?;
     if on_disk.as_ref() == Some(&bytes) && staged.iter().any(|entry| entry.oid == item.git_blob) {
         (report.already, report.staged) = (true, true);
         return Ok(());

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::error::{Error, Refusal, Result};
 use crate::fs::check_contained;
 use crate::git::{AttributeSource, CommitTree, IndexEntry, IndexFlag, IndexScope, Repository};
-use crate::model::{GitOid, RepoPath, TombstoneId, escape_line};
+use crate::model::{GitOid, RepoPath, TombstoneId, escape_line, names_git_folder};
 use crate::tombstone;
 
 use super::Workspace;
@@ -160,7 +160,7 @@ fn why_not(
     path: &RepoPath,
     revision: &str,
 ) -> Result<Error> {
-    if in_git_folder(path) {
+    if names_git_folder(path.as_bytes()) {
         let why = "it is inside git's own folder";
         return Ok(Error::refused(ACTION, path.to_string(), Refusal::Forbidden { why }));
     }
@@ -177,17 +177,9 @@ fn not_in_commit(path: &RepoPath, revision: &str) -> Error {
     Error::NotFound { action: ACTION, object: path.to_string(), why }
 }
 
-/// `.git` in any spelling that some file system takes for it.
-fn in_git_folder(path: &RepoPath) -> bool {
-    path.as_bytes().split(|byte| *byte == b'/').any(|part| {
-        let part = part.to_ascii_lowercase();
-        part == b".git" || part.starts_with(b"git~")
-    })
-}
-
 /// Files that steer git or this program; archiving one would change what others mean.
 pub(super) fn forbidden(path: &RepoPath) -> Option<&'static str> {
-    if in_git_folder(path) {
+    if names_git_folder(path.as_bytes()) {
         return Some("it is inside git's own folder");
     }
     if path.is_in(".codex") {

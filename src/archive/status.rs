@@ -188,7 +188,7 @@ fn check_sample(archive: &mut Archive) -> Result<String> {
     let mut count = 0;
     for (row, sha256, size_bytes, purged) in artifacts {
         if !purged {
-            archive.artifact_content(row, size_bytes, &sha256)?;
+            archive.check_artifact(row, size_bytes, &sha256)?;
             count += 1;
         }
     }

@@ -171,6 +171,12 @@ fn check_words(options: &StoreOptions) -> Result<()> {
             return Err(Error::invalid("metadata", escape_line(key), why));
         }
     }
+    if let Some(language) = &options.language
+        && (language.is_empty() || language.len() > 128 || bad(language))
+    {
+        let why = "it must have 1 to 128 bytes without control characters";
+        return Err(Error::invalid("language", escape_line(language), why));
+    }
     let tags: usize = options.tags.iter().map(String::len).sum();
     let metadata: usize = options.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
     if tags + metadata > 32_768 {

@@ -3,16 +3,18 @@
 //! Promises: a file that is not what the plan saw is left alone; each file is replaced at once
 //! or not at all; what was staged is compared with what was meant.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::Segment;
-use crate::fs::{self as files, Executable, TempFile};
+use crate::fs::{self as files, Executable, Folder, TempFile, There};
 use crate::git::Repository;
-use crate::model::{Digest, RepoPath};
+use crate::model::{Digest, RepoPath, names_git_folder};
+
+/// So many folders are open at once at most: each takes a descriptor.
+const OPEN_FOLDERS: usize = 128;
 
 /// What a path shall hold.
 #[derive(Debug, Clone)]
@@ -62,20 +64,23 @@ impl Step {
 
 /// SHA-256 of the regular file at `path`; `None` where nothing stands.
 pub fn digest_on_disk(top: &Path, path: &RepoPath) -> Result<Option<Digest>> {
-    let file = top.join(path.as_path());
-    match fs::symlink_metadata(&file) {
-        Ok(meta) if meta.is_file() => {
-            fs::read(&file).map(|bytes| Some(Digest::of(&bytes))).map_err(Error::io("read", file))
-        }
-        // Something else stands there: no digest of ours can be the digest of that.
-        Ok(_) => Ok(Some(Digest::ZERO)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(Error::io("look at", file)(error)),
+    let path = path.as_path();
+    match Folder::below("look at", top, files::inner_folder_of(path)) {
+        Ok(Some(folder)) => digest_in(&folder, path),
+        Ok(None) => Ok(None),
+        // A link or a file on the way: whatever is behind it is not ours.
+        Err(Error::Refused { .. }) => Ok(Some(Digest::ZERO)),
+        Err(error) => Err(error),
     }
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+fn digest_in(folder: &Folder, path: &Path) -> Result<Option<Digest>> {
+    Ok(match folder.look(path.file_name().unwrap_or_default())? {
+        There::Nothing => None,
+        There::File(bytes) => Some(Digest::of(&bytes)),
+        // Something else stands there: no digest of ours can be the digest of that.
+        There::Other(_) => Some(Digest::ZERO),
+    })
 }
 
 /// How the work tree stands to a change from `before` to `after`.
@@ -85,14 +90,17 @@ pub fn standing(
     before: Option<Digest>,
     after: Option<Digest>,
 ) -> Result<Standing> {
-    let now = digest_on_disk(top, path)?;
-    Ok(if now == after {
+    Ok(how(digest_on_disk(top, path)?, before, after))
+}
+
+fn how(now: Option<Digest>, before: Option<Digest>, after: Option<Digest>) -> Standing {
+    if now == after {
         Standing::After
     } else if now == before {
         Standing::Before
     } else {
         Standing::Other
-    })
+    }
 }
 
 /// Refuses early when somebody else is changing the index.
@@ -121,62 +129,99 @@ pub fn apply(
 
 /// Writes a segment's file, unless it is there.
 pub fn write_segment(top: &Path, segment: &Segment) -> Result<()> {
-    let file = top.join(segment.path.as_path());
+    let path = segment.path.as_path();
     let bytes = segment.render()?;
-    files::check_contained("write", top, segment.path.as_path())?;
-    if fs::read(&file).is_ok_and(|found| found == bytes) {
+    let folder = Arc::new(Folder::make_below("write", top, files::inner_folder_of(path))?);
+    let name = path.file_name().unwrap_or_default();
+    if folder.look(name)? == There::File(bytes.clone()) {
         return Ok(());
     }
-    files::create_folders(files::folder_of(&file))?;
-    files::write_atomic(&file, &bytes, Executable::No)
+    folder.write_atomic(name, &bytes, Executable::No)
 }
 
-/// All temporary files, then a sync, then all renames, then a sync of the folders: interleaving
-/// them costs a journal commit a file on some file systems.
 fn write_files(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
-    let mut temps: Vec<Option<TempFile>> = Vec::with_capacity(steps.len());
-    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
     for step in steps {
-        files::check_contained(action, top, step.path.as_path())?;
-        let target = top.join(step.path.as_path());
-        let folder = files::folder_of(&target).to_path_buf();
-        temps.push(match &step.after {
-            After::Absent => None,
-            After::File { bytes, executable } => {
-                files::create_folders(&folder)?;
-                let mut temp = TempFile::create(&folder, *executable)?;
-                temp.write(bytes)?;
-                Some(temp)
-            }
-        });
-        folders.insert(folder);
+        if names_git_folder(step.path.as_bytes()) {
+            let why = "it is inside git's own folder";
+            return Err(Error::refused(action, step.path.to_string(), Refusal::Forbidden { why }));
+        }
     }
-    files::sync_all(temps.iter().flatten())?;
-    for (step, temp) in steps.iter().zip(temps) {
-        place(action, top, step, temp)?;
-    }
-    for folder in folders.iter().filter(|folder| folder.is_dir()) {
-        files::sync_folder(folder)?;
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let (batch, later) = rest.split_at(batch_len(rest));
+        write_batch(action, top, batch)?;
+        rest = later;
     }
     Ok(())
 }
 
-fn place(action: &'static str, top: &Path, step: &Step, temp: Option<TempFile>) -> Result<()> {
-    let target = top.join(step.path.as_path());
-    match standing(top, &step.path, step.before, step.after_digest())? {
+/// How many of `steps` lie in no more folders than may be open at once.
+fn batch_len(steps: &[Step]) -> usize {
+    let mut folders = BTreeMap::new();
+    let within = steps.iter().take_while(|step| {
+        folders.insert(files::inner_folder_of(step.path.as_path()), ());
+        folders.len() <= OPEN_FOLDERS
+    });
+    within.count()
+}
+
+/// All temporary files, then a sync, then all renames, then a sync of the folders: interleaving
+/// them costs a journal commit a file on some file systems.
+fn write_batch(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
+    let mut folders: BTreeMap<PathBuf, Option<Arc<Folder>>> = BTreeMap::new();
+    let mut temps: Vec<Option<TempFile>> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let at = files::inner_folder_of(step.path.as_path());
+        let known = folders.get(at).cloned().flatten();
+        let folder = match (&step.after, known) {
+            (_, Some(folder)) => Some(folder),
+            (After::Absent, None) => Folder::below(action, top, at)?.map(Arc::new),
+            (After::File { .. }, None) => Some(Arc::new(Folder::make_below(action, top, at)?)),
+        };
+        temps.push(match (&step.after, &folder) {
+            (After::File { bytes, executable }, Some(folder)) => {
+                let mut temp = folder.temp(*executable)?;
+                temp.write(bytes)?;
+                if steps.len() >= files::MANY_FILES {
+                    temp.close();
+                }
+                Some(temp)
+            }
+            _ => None,
+        });
+        folders.insert(at.to_path_buf(), folder);
+    }
+    files::sync_all(temps.iter().flatten())?;
+    for (step, temp) in steps.iter().zip(temps) {
+        let at = files::inner_folder_of(step.path.as_path());
+        place(action, step, folders.get(at).and_then(Option::as_deref), temp)?;
+    }
+    for step in steps.iter().filter(|step| matches!(step.after, After::Absent)) {
+        files::remove_empty_below(top, files::inner_folder_of(step.path.as_path()));
+    }
+    folders.values().flatten().try_for_each(|folder| folder.sync())
+}
+
+/// Gives `temp` its name in the folder that was opened for it, or takes the file there away.
+fn place(
+    action: &'static str,
+    step: &Step,
+    folder: Option<&Folder>,
+    temp: Option<TempFile>,
+) -> Result<()> {
+    let path = step.path.as_path();
+    let now = folder.map(|folder| digest_in(folder, path)).transpose()?.flatten();
+    match how(now, step.before, step.after_digest()) {
         Standing::After => return Ok(()),
         Standing::Before => {}
         Standing::Other => {
             return Err(Error::refused(action, step.path.to_string(), Refusal::ChangedMeanwhile));
         }
     }
-    match temp {
-        Some(temp) => temp.publish(&target),
-        None => {
-            files::remove_file(&target)?;
-            files::remove_empty_folders(top, files::folder_of(&target));
-            Ok(())
-        }
+    match (temp, folder) {
+        (Some(temp), _) => temp.publish(path),
+        (None, Some(folder)) => folder.remove(path.file_name().unwrap_or_default()),
+        (None, None) => Ok(()),
     }
 }
 

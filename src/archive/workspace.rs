@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{Config, Environment, Place, Sources};
 use crate::error::{Error, Result};
-use crate::fs as files;
+use crate::fs::{self as files, Folder};
 use crate::git::Repository;
 use crate::model::RepoLabel;
 use crate::model::escape_line;
@@ -286,8 +286,9 @@ impl Workspace {
             if fs::read_link(&link).is_ok_and(|found| found == wanted) {
                 continue;
             }
-            files::create_folders(folder)?;
-            files::replace_link(&wanted, &link)?;
+            let inside = folder.strip_prefix(&self.top).unwrap_or(Path::new(""));
+            let folder = Folder::make_below("link", &self.top, inside)?;
+            folder.replace_link(&wanted, link.file_name().unwrap_or_default())?;
         }
         Ok(())
     }

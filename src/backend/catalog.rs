@@ -289,8 +289,12 @@ pub(super) fn reserve(driver: &mut dyn Driver, table: &str, count: u64) -> Resul
         return Ok(1);
     }
     let rows = driver.query("SELECT next FROM counter WHERE name = ?", &[table.into()])?;
-    let next = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
-    Ok(next - count as i64)
+    let next = rows.first().map(|row| row.unsigned(0)).transpose()?.unwrap_or(0);
+    // A number beyond this was not counted up to.
+    let first = next.checked_sub(count).filter(|first| (1..1 << 62).contains(first));
+    first
+        .map(|first| first as i64)
+        .ok_or_else(|| Error::damaged("counter", table, format!("it stands at {next}")))
 }
 
 /// Eight bytes of a path's SHA-256 as a number: an index on it serves paths of any length.

@@ -1,8 +1,10 @@
 //! The schema, as numbered steps that are applied once and checked by their digest.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::model::{ArchiveId, Digest};
+use crate::model::{ArchiveId, Digest, escape_line};
 
 use super::{Dialect, Driver, Value};
 
@@ -61,6 +63,59 @@ pub fn schema_version(driver: &mut dyn Driver) -> Result<i64> {
         return Err(Error::NewerSchema { place, found, known: LATEST_VERSION });
     }
     Ok(found)
+}
+
+/// What SQLite itself keeps in a schema.
+const INTERNAL: &[(&str, &str)] = &[
+    ("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
+    ("sqlite_stat4", "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"),
+    ("sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)"),
+];
+
+/// Refuses a schema that is not ours: a table, index or view of a name of ours with another text,
+/// and everything else that can compute when it is read or written. Foreign tables are left alone;
+/// we never ask for them.
+pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
+    // A newer version has other tables, and says so first.
+    if schema_version(driver)? == 0 {
+        return Ok(());
+    }
+    let dialect = driver.dialect();
+    let texts = MIGRATIONS.iter().flat_map(|migration| statements(migration.text, dialect));
+    let ours: BTreeMap<String, String> = texts
+        .chain([dialect.render(CREATE_MIGRATIONS)])
+        .map(|text| text.replacen("IF NOT EXISTS ", "", 1))
+        .filter_map(|text| Some((created_name(&text)?.to_owned(), text)))
+        .collect();
+    let rows = driver.query("SELECT type, name, sql FROM sqlite_schema", &[])?;
+    let place = driver.place().to_owned();
+    let mut missing: BTreeSet<&str> = ours.keys().map(String::as_str).collect();
+    for row in &rows {
+        let (kind, name) = (row.text(0)?, row.text(1)?);
+        // The index behind a PRIMARY KEY has no text.
+        let Some(text) = row.text_or_null(2)? else { continue };
+        let known = ours.get(name).map(String::as_str);
+        let internal = || INTERNAL.iter().find(|it| it.0 == name).map(|it| it.1);
+        // The type is only a claim; SQLite goes by the text.
+        let plain_table = kind == "table" && text.starts_with("CREATE TABLE ");
+        if known.or_else(internal) == Some(text) {
+            missing.remove(name);
+        } else if known.is_some() || !plain_table || name.starts_with("sqlite_") {
+            let why = format!("its {} `{}` is not ours", escape_line(kind), escape_line(name));
+            return Err(Error::damaged("archive", place, why));
+        }
+    }
+    match missing.first() {
+        Some(name) => Err(Error::damaged("archive", place, format!("it has no `{name}`"))),
+        None => Ok(()),
+    }
+}
+
+/// The name that a CREATE statement gives.
+fn created_name(text: &str) -> Option<&str> {
+    let mut words = text.split(|c: char| c.is_whitespace() || c == '(').filter(|it| !it.is_empty());
+    words.find(|word| matches!(*word, "TABLE" | "INDEX" | "VIEW"))?;
+    words.next()
 }
 
 /// Applies what is missing, in one transaction; returns how many steps that were.

@@ -14,5 +14,5 @@ pub use dialect::Dialect;
 pub use driver::{Driver, Row, Value};
 pub use filter::{ItemFilter, Page};
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
-pub use migrate::{LATEST_VERSION, apply, schema_text, schema_version};
+pub use migrate::{LATEST_VERSION, apply, check_schema, schema_text, schema_version};
 pub use sqlite::{Access, Sqlite};

@@ -29,6 +29,16 @@ pub enum Access {
 /// `codxarch` as SQLite's application id, cut to its 31 bits.
 const APPLICATION_ID: i64 = 0x636f_6478;
 
+/// What a statement may do. The longest value that we write is a block of evidence, which has at
+/// most 16 MiB before it is compressed.
+const LIMITS: &[(Limit, i32)] = &[
+    (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    (Limit::SQLITE_LIMIT_LENGTH, 32 << 20),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
+    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+];
+
 /// A connection to an archive in a file.
 pub struct Sqlite {
     connection: Connection,
@@ -68,7 +78,9 @@ impl Sqlite {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
             .map_err(failed)?;
-        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
+        for (limit, most) in LIMITS {
+            connection.set_limit(*limit, *most).map_err(failed)?;
+        }
         connection.set_prepared_statement_cache_capacity(64);
         let pragma = |text: &str| connection.execute_batch(text).map_err(failed);
         pragma("PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;")?;
@@ -90,11 +102,12 @@ impl Sqlite {
         if tables == 0 {
             pragma(&format!("PRAGMA application_id={APPLICATION_ID};"))?;
         }
+        // A trigger of somebody else's must not see even these.
+        self.refuse_triggers()?;
         pragma(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
              PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=0;",
-        )?;
-        self.refuse_triggers()
+        )
     }
 
     fn refuse_triggers(&self) -> Result<()> {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::report::{Failure, Form, Report};
 use super::text::{FAINT, ODD, PLAIN, Text};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::model::is_bidi_control;
 use crate::progress::Progress;
 
 /// How long work goes on before anything is said of it.
@@ -121,7 +122,7 @@ impl Ui {
     }
 
     fn json(&self, report: &impl Serialize, to: Stream) -> io::Result<()> {
-        let mut line = serde_json::to_string_pretty(report)?;
+        let mut line = harmless(&serde_json::to_string_pretty(report)?);
         line.push('\n');
         clean(match to {
             Stream::Output => io::stdout().lock().write_all(line.as_bytes()),
@@ -203,6 +204,23 @@ impl Ui {
     }
 }
 
+/// The same JSON, with what steers a terminal escaped: serde leaves DEL, the C1 and the bidi
+/// characters as they are. They can stand in strings only.
+fn harmless(json: &str) -> String {
+    let steers = |c: char| (c.is_control() && c != '\n') || is_bidi_control(c);
+    if !json.contains(steers) {
+        return json.to_owned();
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            c if steers(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// A closed pipe is a clean end: whoever read has read enough.
 fn clean(written: io::Result<()>) -> io::Result<()> {
     match written {
@@ -241,5 +259,18 @@ impl Progress for Meter<'_> {
 
     fn warn(&self, message: &str) {
         self.ui.warn(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_steers_no_terminal_and_means_the_same() {
+        let value = serde_json::json!({"a": "\u{1b}[2J\u{9b}1m\u{7f}\u{202e}é\n", "b": [1]});
+        let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || is_bidi_control(c)));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

@@ -39,6 +39,11 @@ fn check_server(rest: &str) -> Result<(), String> {
     if host.is_empty() && !tail.contains("host=") {
         return Err("it names no host".to_owned());
     }
+    // `user:password` without a host would be shown as if it were `host:port`.
+    let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    if port.is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err("its port is no number".to_owned());
+    }
     // `user:pa/ss@host`: the slash ends the host for every reader of URLs, and what follows it
     // would be shown as if it were a path.
     let path = tail.split('?').next().unwrap_or(tail);
@@ -116,6 +121,8 @@ mod tests {
             "postgres://u:s3cr/et@db/x",
             "postgres://u:s3cr?et@db/x",
             "mysql:///x",
+            "postgres://u:s3cr",
+            "postgres://u:s3cr/x",
             "odbc://s3cr",
             "s3cr",
         ] {

@@ -157,6 +157,10 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
 }
 
 fn takes(kind: Kind, given: &str) -> String {
+    // A URL under the wrong key may have a password in it.
+    if given.contains("://") || given.contains('@') {
+        return format!("it takes {kind}, and no URL");
+    }
     let given: String = given.chars().take(64).collect();
     format!("it takes {kind}, not `{}`", escape_line(&given))
 }

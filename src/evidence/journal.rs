@@ -113,7 +113,7 @@ impl Journal {
         let folder = fs::folder_of(&self.path);
         fs::create_folders(folder)?;
         let mut temp = TempFile::create(folder, Executable::No)?;
-        let mut out = BufWriter::new(temp.file());
+        let mut out = BufWriter::new(temp.file()?);
         for line in lines {
             let line = line?;
             check_line(&line)?;

@@ -74,15 +74,21 @@ struct Update {
 fn read(stdin: &mut dyn Read) -> Result<String> {
     let mut text = String::new();
     stdin
-        .take(MAX_INPUT_BYTES)
+        .take(MAX_INPUT_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(Error::io("read", "standard input"))?;
+    // What is cut off would go through unseen.
+    if text.len() as u64 > MAX_INPUT_BYTES {
+        let why = "it is longer than 64 MiB: push fewer refs at once";
+        return Err(Error::invalid("input", "standard input", why));
+    }
     Ok(text)
 }
 
 fn bad_line(line: &str) -> Error {
     let why = "git writes refs and object ids there";
-    Error::invalid("line on standard input", escape_line(line), why)
+    let shown: String = line.chars().take(200).collect();
+    Error::invalid("line on standard input", escape_line(&shown), why)
 }
 
 /// pre-push: `<local ref> <local oid> <remote ref> <remote oid>` on each line.

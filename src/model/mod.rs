@@ -12,4 +12,4 @@ pub use finding::{Finding, Rule, Severity};
 pub use id::{ArchiveId, DeedId, Digest, GitOid, LogId, TombstoneId, hex, unhex};
 pub use item::{FileMode, Item, ItemKind, ItemState, Reason};
 pub use label::RepoLabel;
-pub use path::{RepoPath, is_bidi_control};
+pub use path::{RepoPath, is_bidi_control, names_git_folder};

@@ -80,6 +80,28 @@ pub fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether a part of `path` is `.git` in a spelling that some file system takes for it: small and
+/// capital letters, characters that HFS+ ignores, the short names, trailing dots and streams of
+/// NTFS, and its other slash.
+pub fn names_git_folder(path: &[u8]) -> bool {
+    path.split(|byte| matches!(byte, b'/' | b'\\')).any(is_git_folder)
+}
+
+fn is_git_folder(part: &[u8]) -> bool {
+    // Most parts are decided by their first letters, and every path of a large tree comes here.
+    if !part.first().is_some_and(|byte| matches!(byte, b'.' | b'g' | b'G' | 0x80..)) {
+        return false;
+    }
+    let ignored = |c: &char| {
+        matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}')
+            || *c == '\u{feff}'
+    };
+    let text = String::from_utf8_lossy(part);
+    let plain: String = text.chars().filter(|c| !ignored(c)).flat_map(char::to_lowercase).collect();
+    let name = plain.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    name == ".git" || name.starts_with("git~")
+}
+
 fn must_escape(c: char) -> bool {
     // U+2028 and U+2029 end a line, and with it a `//` comment, in JavaScript and its relatives.
     c < '\u{21}'
@@ -147,6 +169,42 @@ mod tests {
             ["%61", "a%2fb", "a%", "a%0", "a b", "a--b", "", "/a", "a//b", "a/../b", "./a", "a/"]
         {
             assert_eq!(RepoPath::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn git_folders_in_every_spelling() {
+        for bad in [
+            ".git",
+            ".git/config",
+            "a/.GIT/x",
+            ".giT",
+            "git~1/config",
+            "GIT~12",
+            ".git.",
+            ".git ",
+            ".git . ./x",
+            ".git::$INDEX_ALLOCATION/config",
+            "a\\.git\\config",
+            ".g\u{200c}it/hooks",
+            "\u{feff}.git",
+            ".gi\u{202e}t/x",
+            "\u{200d}git~1",
+        ] {
+            assert!(names_git_folder(bad.as_bytes()), "{bad}");
+        }
+        for good in [
+            ".gitignore",
+            ".github/x",
+            "git",
+            "src/git.rs",
+            "gita~1",
+            ".git-x",
+            "a.git/config",
+            ".gitx.",
+            "x:.git",
+        ] {
+            assert!(!names_git_folder(good.as_bytes()), "{good}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Component, Path};
 
 use crate::error::{Error, Result};
-use crate::model::{Digest, escape_line};
+use crate::model::{Digest, escape_line, names_git_folder};
 use crate::secret::DatabaseUrl;
 
 /// A place outside the repository that a tracked file names. `Debug` and `Display` show no secret.
@@ -94,10 +94,7 @@ fn is_outside(value: &str) -> bool {
     // git's own folder holds hooks and settings that git runs: a file may not choose it.
     Path::new(path).components().any(|part| match part {
         Component::CurDir => false,
-        Component::Normal(name) => {
-            let name = name.to_string_lossy().to_ascii_lowercase();
-            name == ".git" || name.starts_with("git~")
-        }
+        Component::Normal(name) => names_git_folder(name.as_encoded_bytes()),
         Component::RootDir | Component::ParentDir | Component::Prefix(_) => true,
     })
 }

@@ -114,9 +114,9 @@ impl Witness {
             return Ok(None);
         }
         self.hashed += 1;
-        match archive.artifact_content(item.artifact_row_id, item.size_bytes, &item.sha256) {
-            Ok(Some(_)) => Ok(None),
-            Ok(None) => Ok(Some(about(&rules::PURGED, "its content was purged"))),
+        match archive.check_artifact(item.artifact_row_id, item.size_bytes, &item.sha256) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(about(&rules::PURGED, "its content was purged"))),
             Err(error @ Error::Damaged { .. }) => {
                 let words = escape_line(&error.to_string());
                 Ok(Some(

@@ -8,8 +8,13 @@ use std::process::Command;
 use crate::common::{Outcome, TestRepo, have, run, skipped};
 
 /// System calls that change something lasting, and how far apart the points are that are tried.
-const CALLS: [(&str, usize); 9] = [
+const CALLS: [(&str, usize); 14] = [
     ("rename", 1),
+    ("renameat", 1),
+    ("unlinkat", 1),
+    ("linkat", 1),
+    ("symlinkat", 1),
+    ("mkdirat", 1),
     ("fsync", 1),
     ("fdatasync", 1),
     ("unlink", 1),
@@ -261,7 +266,7 @@ fn a_path_edited_after_the_crash_is_left_alone() {
     let mut n = 1;
     loop {
         reset(&repo);
-        let outcome = with_fault(&repo, "rename", n, "signal=KILL", &STORE);
+        let outcome = with_fault(&repo, "renameat", n, "signal=KILL", &STORE);
         assert_ne!(outcome.code, 0, "never stopped between the two");
         let stub = |path: &str| repo.read(path).starts_with("# codex-tombstone v1\n");
         if stub("src/live.py") && !stub("src/old.py") {
@@ -289,7 +294,7 @@ fn a_path_edited_while_it_is_archived_is_left_alone() {
     let edited = "print('edited meanwhile')\n";
     // The intent gets its name a second late; by then the content has been read.
     std::thread::scope(|scope| {
-        let store = scope.spawn(|| with_fault(&repo, "rename", 1, "delay_enter=1000000", &STORE));
+        let store = scope.spawn(|| with_fault(&repo, "renameat", 1, "delay_enter=1000000", &STORE));
         let begun = || repo.common_dir().join("codex-archive/intents").exists();
         while !begun() {
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -319,7 +324,7 @@ fn readers_and_hooks_mend_nothing_and_say_what_waits() {
     };
     while !waits(&repo) {
         reset(&repo);
-        let outcome = with_fault(&repo, "rename", n, "signal=KILL", &STORE);
+        let outcome = with_fault(&repo, "renameat", n, "signal=KILL", &STORE);
         assert_ne!(outcome.code, 0, "never stopped with an intent");
         n += 1;
     }

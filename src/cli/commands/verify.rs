@@ -109,8 +109,14 @@ pub fn is_nothing(revision: &str) -> bool {
 fn read_citations(file: &OsString) -> Result<String> {
     let mut bytes = Vec::new();
     let read = |from: &mut dyn Read, bytes: &mut Vec<u8>| {
-        let read = from.take(MAX_CITATIONS_BYTES).read_to_end(bytes);
-        read.map_err(Error::io("read", file))
+        let read = from.take(MAX_CITATIONS_BYTES + 1).read_to_end(bytes);
+        read.map_err(Error::io("read", file))?;
+        // What is cut off might be a false citation.
+        if bytes.len() as u64 > MAX_CITATIONS_BYTES {
+            let shown = escape_line(&file.to_string_lossy());
+            return Err(Error::invalid("citations", shown, "they are longer than 64 MiB"));
+        }
+        Ok(())
     };
     if file == "-" {
         read(&mut std::io::stdin().lock(), &mut bytes)?;

@@ -1,0 +1,401 @@
+//! Folders opened part by part, and what is done in them.
+//!
+//! Promises: no symbolic link is followed on the way, and everything happens in the folder that
+//! was opened. Whoever puts a link in its place meanwhile leads no write elsewhere, since there is
+//! no moment between looking and writing.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{Executable, TEMP_PREFIX};
+use crate::error::{Error, Refusal, Result};
+use crate::model::{DeedId, escape_line};
+
+/// How a folder is opened that files are written in: syncing it needs the right to read.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// How a folder on the way is opened: passing through needs no right to read.
+#[cfg(target_os = "linux")]
+const PASSING: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const PASSING: OFlags = FOLDER;
+
+/// The longest path that the system takes, a file's name in the folder not counted.
+const LONGEST_PATH: usize = 4096 - 256;
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// What stands under a name.
+#[derive(Debug, PartialEq, Eq)]
+pub enum There {
+    /// Nothing.
+    Nothing,
+    /// A regular file with these bytes.
+    File(Vec<u8>),
+    /// Something else: `a symbolic link`, `a folder`, `a special file`.
+    Other(&'static str),
+}
+
+fn failed(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(Errno) -> Error {
+    move |errno| Error::io(action, path)(errno.into())
+}
+
+impl Folder {
+    /// The folder `path`; links in it are followed. For places that are our own or that the user
+    /// chose.
+    pub fn at(path: &Path) -> Result<Self> {
+        let fd = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(failed("open", path))?;
+        Ok(Self { fd, path: path.to_path_buf() })
+    }
+
+    /// The folder `relative` below `top`; `None` where a part of it is missing. A part that is a
+    /// link, or no folder, is refused.
+    pub fn below(action: &'static str, top: &Path, relative: &Path) -> Result<Option<Self>> {
+        Self::walk(action, top, relative, false)
+    }
+
+    /// The same, made where it is missing.
+    pub fn make_below(action: &'static str, top: &Path, relative: &Path) -> Result<Self> {
+        Self::walk(action, top, relative, true)?
+            .ok_or_else(|| failed("create", top.join(relative))(Errno::NOENT))
+    }
+
+    fn walk(action: &'static str, top: &Path, relative: &Path, make: bool) -> Result<Option<Self>> {
+        // Part by part one gets deeper than any program that goes by paths could follow.
+        let full = top.join(relative);
+        if full.as_os_str().len() >= LONGEST_PATH {
+            return Err(failed("open", full)(Errno::NAMETOOLONG));
+        }
+        let mut parts = relative.components().peekable();
+        let first = if parts.peek().is_none() { FOLDER } else { PASSING };
+        let fd = rustix::fs::open(top, first, Mode::empty()).map_err(failed("open", top))?;
+        let mut at = Self { fd, path: top.to_path_buf() };
+        while let Some(part) = parts.next() {
+            let object = || escape_line(&relative.display().to_string());
+            let Component::Normal(name) = part else {
+                return Err(Error::refused(action, object(), Refusal::Outside));
+            };
+            let flags = if parts.peek().is_none() { FOLDER } else { PASSING };
+            let enter = |at: &Self| {
+                rustix::fs::openat(&at.fd, name, flags | OFlags::NOFOLLOW, Mode::empty())
+            };
+            let path = at.path.join(name);
+            let mut entered = enter(&at);
+            if make && entered.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
+                match rustix::fs::mkdirat(&at.fd, name, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(Errno::EXIST) => entered = enter(&at),
+                    Err(errno) => return Err(failed("create", path)(errno)),
+                }
+            }
+            at = match entered {
+                Ok(fd) => Self { fd, path },
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    let link = escape_line(&path.display().to_string());
+                    return Err(Error::refused(action, object(), Refusal::ThroughLink { link }));
+                }
+                Err(errno) => return Err(failed("open", path)(errno)),
+            };
+        }
+        Ok(Some(at))
+    }
+
+    /// Where it was when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What stands under `name`; a regular file is read, nothing else is even opened.
+    pub fn look(&self, name: &OsStr) -> Result<There> {
+        let path = || self.path.join(name);
+        let stat = match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(There::Nothing),
+            Err(errno) => return Err(failed("look at", path())(errno)),
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Symlink => return Ok(There::Other("a symbolic link")),
+            FileType::Directory => return Ok(There::Other("a folder")),
+            _ => return Ok(There::Other("a special file")),
+        }
+        // It may be something else by now: no link is followed, and no FIFO waited for.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(There::Nothing),
+            Err(Errno::LOOP) => return Ok(There::Other("a symbolic link")),
+            Err(errno) => return Err(failed("read", path())(errno)),
+        };
+        let meta = file.metadata().map_err(Error::io("read", path()))?;
+        if !meta.is_file() {
+            return Ok(There::Other("a special file"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+        file.read_to_end(&mut bytes).map_err(Error::io("read", path()))?;
+        Ok(There::File(bytes))
+    }
+
+    /// Creates an empty file that nobody else has; its name is short, since the name that it gets
+    /// later may already be as long as the file system allows.
+    pub fn temp(self: &Arc<Self>, executable: Executable) -> Result<TempFile> {
+        let name = format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]);
+        let path = self.path.join(&name);
+        let mode = if executable == Executable::Yes { 0o777 } else { 0o666 };
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, &name, flags, Mode::from_raw_mode(mode))
+            .map_err(failed("create", &path))?;
+        let file = Some(File::from(fd));
+        Ok(TempFile { folder: self.clone(), name, path, file, published: false })
+    }
+
+    /// Replaces the file `name` by `bytes`; after a crash the old or the new content is there.
+    pub fn write_atomic(
+        self: &Arc<Self>,
+        name: &OsStr,
+        bytes: &[u8],
+        executable: Executable,
+    ) -> Result<()> {
+        let mut temp = self.temp(executable)?;
+        temp.write_synced(bytes)?;
+        temp.publish(Path::new(name))?;
+        self.sync()
+    }
+
+    /// Removes a file; one that is gone already is fine.
+    pub fn remove(&self, name: &OsStr) -> Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", self.path.join(name))(errno)),
+        }
+    }
+
+    /// Makes `name` a symbolic link to `target`, in place of whatever link is there.
+    pub fn replace_link(&self, target: &Path, name: &OsStr) -> Result<()> {
+        self.remove(name)?;
+        rustix::fs::symlinkat(target, &self.fd, name).map_err(failed("link", self.path.join(name)))
+    }
+
+    /// Removes the temporary files that a killed process left here.
+    pub fn remove_temps(&self) {
+        let Ok(entries) = Dir::read_from(&self.fd) else { return };
+        for entry in entries.flatten() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name.as_bytes().starts_with(TEMP_PREFIX.as_bytes()) {
+                let _ = self.remove(name);
+            }
+        }
+    }
+
+    /// Makes the names in the folder durable.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(failed("sync", &self.path))
+    }
+
+    /// Makes durable what was written to the whole file system that the folder lies on.
+    #[cfg(target_os = "linux")]
+    pub(super) fn sync_file_system(&self) -> Result<()> {
+        rustix::fs::syncfs(&self.fd).map_err(failed("sync", &self.path))
+    }
+}
+
+/// Removes the folder `relative` below `top` and its parents, as long as they are empty.
+pub fn remove_empty_below(top: &Path, relative: &Path) {
+    let mut folder = relative;
+    while let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) {
+        let Ok(Some(above)) = Folder::below("remove", top, parent) else { return };
+        if rustix::fs::unlinkat(&above.fd, name, AtFlags::REMOVEDIR).is_err() {
+            return;
+        }
+        folder = parent;
+    }
+}
+
+/// A file beside its target that becomes the target by [`TempFile::publish`], or goes away.
+#[derive(Debug)]
+pub struct TempFile {
+    folder: Arc<Folder>,
+    name: String,
+    path: PathBuf,
+    /// `None` once [`TempFile::close`] was called.
+    file: Option<File>,
+    published: bool,
+}
+
+impl TempFile {
+    /// Creates an empty file in the folder `folder`, on the way to which links are followed.
+    pub fn create(folder: &Path, executable: Executable) -> Result<Self> {
+        Arc::new(Folder::at(folder)?).temp(executable)
+    }
+
+    /// The folder that it is in.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The open file.
+    pub fn file(&mut self) -> Result<&mut File> {
+        let closed = || failed("open", &self.path)(Errno::BADF);
+        self.file.as_mut().ok_or_else(closed)
+    }
+
+    /// Closes the file, of many that would be open at once otherwise.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Where it is for now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `bytes`; [`super::sync_all`] makes them durable.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file()?.write_all(bytes);
+        written.map_err(Error::io("write", &self.path))
+    }
+
+    /// Writes `bytes` and makes them durable.
+    pub fn write_synced(&mut self, bytes: &[u8]) -> Result<()> {
+        let file = self.file()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        written.map_err(Error::io("write", &self.path))
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self) -> Result<()> {
+        let synced = match &self.file {
+            Some(file) => rustix::fs::fdatasync(file),
+            None => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                rustix::fs::openat(&self.folder.fd, &self.name, flags, Mode::empty())
+                    .and_then(rustix::fs::fdatasync)
+            }
+        };
+        synced.map_err(failed("sync", &self.path))
+    }
+
+    /// Gives the file the last name of `target`, which is in the same folder, and replaces what is
+    /// there. The folder is not synced.
+    pub fn publish(mut self, target: &Path) -> Result<()> {
+        let (fd, name) = (&self.folder.fd, target.file_name().unwrap_or_default());
+        rustix::fs::renameat(fd, &self.name, fd, name).map_err(failed("rename to", target))?;
+        self.published = true;
+        Ok(())
+    }
+
+    /// The same unless something is there already.
+    pub fn publish_new(self, target: &Path) -> Result<()> {
+        let (fd, name) = (&self.folder.fd, target.file_name().unwrap_or_default());
+        // The first name goes when this value does.
+        rustix::fs::linkat(fd, &self.name, fd, name, AtFlags::empty())
+            .map_err(failed("create", target))
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = self.folder.remove(OsStr::new(&self.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn an_unpublished_file_goes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let temp = TempFile::create(dir.path(), Executable::No).unwrap();
+        drop(temp);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_link_is_followed_wherever_it_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path();
+        fs::create_dir_all(top.join("real/inner")).unwrap();
+        symlink("real", top.join("link")).unwrap();
+        symlink("../real", top.join("real/back")).unwrap();
+        fs::write(top.join("file"), "x").unwrap();
+        let open = |folder: &str| Folder::below("write", top, Path::new(folder));
+        assert!(open("").unwrap().is_some());
+        assert!(open("real/inner").unwrap().is_some());
+        assert!(open("real/none/x").unwrap().is_none());
+        for bad in ["link", "link/inner", "real/back", "file", "file/x", "..", "real/../real", "/"]
+        {
+            let error = open(bad).unwrap_err();
+            assert!(matches!(error, Error::Refused { .. }), "{bad}: {error}");
+            assert!(Folder::make_below("write", top, Path::new(bad)).is_err(), "{bad}");
+        }
+        Folder::make_below("write", top, Path::new("new/folders")).unwrap();
+        assert!(top.join("new/folders").is_dir());
+    }
+
+    #[test]
+    fn a_folder_that_is_swapped_meanwhile_leads_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, outside) = (dir.path().join("top"), dir.path().join("outside"));
+        fs::create_dir_all(top.join("a")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("gone"), "x").unwrap();
+        let folder = Arc::new(Folder::below("write", &top, Path::new("a")).unwrap().unwrap());
+        let mut temp = folder.temp(Executable::No).unwrap();
+        temp.write(b"content").unwrap();
+        fs::rename(top.join("a"), top.join("b")).unwrap();
+        symlink(&outside, top.join("a")).unwrap();
+        temp.publish(Path::new("file")).unwrap();
+        folder.remove(OsStr::new("gone")).unwrap();
+        folder.replace_link(Path::new("x"), OsStr::new("link")).unwrap();
+        drop(folder.temp(Executable::Yes).unwrap());
+        assert_eq!(fs::read(top.join("b/file")).unwrap(), b"content");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+        assert_eq!(folder.look(OsStr::new("gone")).unwrap(), There::Nothing);
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("/etc/passwd", dir.path().join("link")).unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        fs::write(dir.path().join("file"), "x").unwrap();
+        let folder = Folder::at(dir.path()).unwrap();
+        let look = |name: &str| folder.look(OsStr::new(name)).unwrap();
+        assert_eq!(look("none"), There::Nothing);
+        assert_eq!(look("file"), There::File(b"x".to_vec()));
+        assert_eq!(look("link"), There::Other("a symbolic link"));
+        assert_eq!(look("folder"), There::Other("a folder"));
+    }
+
+    #[test]
+    fn empty_folders_go_and_links_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path();
+        fs::create_dir_all(top.join("a/b/c")).unwrap();
+        fs::create_dir_all(top.join("real/empty")).unwrap();
+        symlink("real", top.join("link")).unwrap();
+        remove_empty_below(top, Path::new("link/empty"));
+        assert!(top.join("real/empty").is_dir());
+        fs::write(top.join("a/keep"), "").unwrap();
+        remove_empty_below(top, Path::new("a/b/c"));
+        assert!(top.join("a").is_dir() && !top.join("a/b").exists());
+    }
+}

@@ -82,6 +82,12 @@ pub enum Refusal {
         /// The attribute and its value, such as `filter=lfs`.
         attribute: String,
     },
+    /// Another repository, a submodule or one that only stands there, has the path.
+    #[error("it belongs to another repository at `{folder}`")]
+    OtherRepository {
+        /// The top of that repository, from the top of this one.
+        folder: String,
+    },
     /// Another label is in force in this repository.
     #[error("this repository's label is `{label}`")]
     OtherLabel {
@@ -221,6 +227,14 @@ pub enum Error {
         /// The repository.
         path: PathBuf,
     },
+    /// A work tree is needed here.
+    #[error("cannot {action}: the repository at `{path}` has no work tree here")]
+    NoWorkTree {
+        /// A verb.
+        action: &'static str,
+        /// The git folder.
+        path: PathBuf,
+    },
     /// A repository is needed here.
     #[error("cannot {action}: `{path}` is not in a git repository")]
     NoRepository {
@@ -320,6 +334,7 @@ impl Error {
             | Self::Locked { .. }
             | Self::Backend { .. } => ErrorKind::Failed,
             Self::UnsafeOwner { .. }
+            | Self::NoWorkTree { .. }
             | Self::NoRepository { .. }
             | Self::NoArchive { .. }
             | Self::TwoArchives { .. }

@@ -165,11 +165,22 @@ fn why_not(
         return Ok(Error::refused(ACTION, path.to_string(), Refusal::Forbidden { why }));
     }
     check_contained(ACTION, &workspace.top, path.as_path())?;
+    if let Some(folder) = other_repository(&workspace.top, path) {
+        return Ok(Error::refused(ACTION, path.to_string(), Refusal::OtherRepository { folder }));
+    }
     if tree.entry(path)?.is_some() {
         let commit = escape_line(revision);
         return Ok(Error::refused(ACTION, path.to_string(), Refusal::Staged { commit }));
     }
     Ok(not_in_commit(path, revision))
+}
+
+/// The folder of another repository below `top` that has `path`: a submodule, or a clone that stands
+/// there.
+fn other_repository(top: &Path, path: &RepoPath) -> Option<String> {
+    let folders = path.as_path().ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
+    let mut repositories = folders.filter(|it| top.join(it).join(".git").symlink_metadata().is_ok());
+    repositories.next().map(|folder| escape_line(&folder.to_string_lossy()))
 }
 
 fn not_in_commit(path: &RepoPath, revision: &str) -> Error {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::blob::Encoded;
 use crate::error::{Error, ErrorKind, Refusal, Result};
 use crate::evidence::{Action, Event};
+use crate::fs as files;
 use crate::git::Repository;
 use crate::model::{
     Actor, DeedId, Digest, FileMode, ItemKind, Reason, RepoLabel, RepoPath, TombstoneId,
@@ -204,6 +205,7 @@ fn store_from_git(
     }
     if options.stub != StubPlace::None {
         tree::check_index_free(repository)?;
+        check_folders(workspace, &selection)?;
     }
     if options.dry_run {
         report.items = preview(workspace, repository, options, &selection)?;
@@ -215,6 +217,13 @@ fn store_from_git(
         .and_then(|ready| finish(workspace, options, &mut archive, &ready, &commit.to_string()));
     let deed = recorded(&mut archive, options, done)?;
     Ok(StoreReport { items: deed.items, evidence_segment: deed.segment, deed: deed.id, ..report })
+}
+
+/// A folder that takes no stub is found before anything is written.
+fn check_folders(workspace: &Workspace, selection: &Selection) -> Result<()> {
+    let paths = selection.candidates.iter().map(|candidate| candidate.path.as_path());
+    let folders: BTreeSet<_> = paths.map(files::folder_of).collect();
+    folders.into_iter().try_for_each(|folder| files::check_writable(&workspace.top.join(folder)))
 }
 
 /// Stages stubs that stand in the work tree alone, with the segments of their deeds: after a

@@ -87,6 +87,10 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let path = quote(&path.to_string_lossy());
             one(format!("git config --global --add safe.directory {path}"))
         }
+        Error::NoWorkTree { path, .. } => {
+            let path = quote(&path.to_string_lossy());
+            one(format!("git -C {path} worktree add --detach work-tree"))
+        }
         Error::NoRepository { action: "archive", .. } => one(place.again(None, "--commit COMMIT")),
         Error::NoRepository { .. } => one("git init && git codex-archive init".to_owned()),
         Error::NoArchive { .. } => one("git codex-archive init".to_owned()),
@@ -144,6 +148,7 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         }
         Refusal::Flagged { .. } => format!("git add {0} && git commit -- {0}", path()),
         Refusal::Filtered { .. } => format!("git check-attr --all -- {}", path()),
+        Refusal::OtherRepository { folder } => format!("cd {}", place.path(folder)),
         Refusal::OtherLabel { label } => place.again(Some((object, label)), ""),
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),
         Refusal::Exists if action == "restore" => place.again(None, "--force"),

@@ -58,7 +58,7 @@ fn index_file(shape: &Shape) -> PathBuf {
 
 /// `store`, `git commit`, `restore --stage`, `git commit`: each does what it says and nothing else.
 fn archived(shape: &Shape) {
-    let before = State::of(&shape.repo);
+    let before = shape.state();
     let was = before.entry(&shape.path);
     let content = match &shape.content {
         Some(content) => content.clone(),
@@ -72,7 +72,7 @@ fn archived(shape: &Shape) {
             || path.as_bytes().starts_with(b".codex/")
             || shape.also.iter().any(|it| OsStr::new(it) == path)
     };
-    let stored = State::of(&shape.repo);
+    let stored = shape.state();
     before.is_kept_by(&stored, &is_own);
     stub_stands(shape, &stored, &id);
     comes_back_whole(shape, &id, &content, &was);
@@ -82,11 +82,11 @@ fn archived(shape: &Shape) {
         commit(shape).ok();
     }
     shape.repo.git(["fsck"]).ok();
-    let committed = State::of(&shape.repo);
+    let committed = shape.state();
     assert_eq!(committed.index, stored.index, "the commit changed the index");
 
     shape.archive(["restore", "--stage", &id]).ok();
-    let restored = State::of(&shape.repo);
+    let restored = shape.state();
     committed.is_kept_by(&restored, &is_own);
     assert_eq!(restored.entry(&shape.path), was, "the entry is not what it was");
     let (file, file_was) = (&restored.files[&shape.path], &before.files[&shape.path]);

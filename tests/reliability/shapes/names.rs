@@ -60,8 +60,8 @@ pub const CASES: &[Case] = &[
         Some(shape)
     }),
     ("255 bytes", Archived, || named("n".repeat(255).as_bytes())),
-    ("3,000 bytes", Archived, || named(deep(3000).as_bytes())),
-    ("3,900 bytes", Refused(6, "too long for a stub"), || named(deep(3900).as_bytes())),
+    ("3,050 bytes", Archived, || named(deep(3050).as_bytes())),
+    ("3,950 bytes", Refused(6, "too long for a stub"), || named(deep(3950).as_bytes())),
     ("no letter but dots", Archived, || named(b"...")),
 ];
 

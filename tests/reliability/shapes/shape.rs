@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::state::State;
 use crate::common::{Outcome, TestRepo};
 
 /// What must come of `store`.
@@ -112,6 +113,11 @@ impl Shape {
         line.push("codex-archive".into());
         line.extend(arguments.into_iter().map(|it| it.as_ref().to_owned()));
         self.repo.git(line)
+    }
+
+    /// All that must be left alone.
+    pub fn state(&self) -> State {
+        State::of(&self.repo, &self.settings)
     }
 
     /// Archives the file.

@@ -40,10 +40,10 @@ pub struct State {
 }
 
 impl State {
-    /// Takes down `repo`.
-    pub fn of(repo: &TestRepo) -> Self {
+    /// Takes down `repo`, as git sees it under `settings`.
+    pub fn of(repo: &TestRepo, settings: &[&str]) -> Self {
         let top = &repo.at(".");
-        let bytes = |line: &[&str]| top.git(line).ok().bytes;
+        let bytes = |line: &[&str]| top.git(settings.iter().chain(line)).ok().bytes;
         let index = fields(&bytes(&["ls-files", "-s", "-v", "-z"]));
         let index = index.iter().map(|it| entry(it)).collect();
         let sparse = fields(&bytes(&["ls-files", "--sparse", "-z"]));
@@ -86,7 +86,8 @@ impl State {
         let opened: Vec<_> = self.collapsed.difference(&now.collapsed).collect();
         let is_opened = |folder: &&Vec<u8>| is_own(OsStr::from_bytes(&folder[..folder.len() - 1]));
         assert!(opened.iter().all(is_opened), "no longer collapsed: {opened:?}");
-        let lost: Vec<_> = self.status.difference(&now.status).collect();
+        let foreign = |line: &&Vec<u8>| !line.get(3..).is_some_and(|it| is_own(OsStr::from_bytes(it)));
+        let lost: Vec<_> = self.status.difference(&now.status).filter(foreign).collect();
         assert!(lost.is_empty(), "gone from git status: {}", shown(&lost));
         let new: Vec<_> = now.status.difference(&self.status).collect();
         let staged = |line: &&Vec<u8>| line.get(1) == Some(&b' ') && line.first() != Some(&b' ');

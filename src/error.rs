@@ -82,6 +82,21 @@ pub enum Refusal {
         /// The attribute and its value, such as `filter=lfs`.
         attribute: String,
     },
+    /// No line in a tracked file takes the attribute away.
+    #[error("a line in .gitattributes does not free this path of the attribute {attribute}")]
+    NotFreed {
+        /// The attribute and its value.
+        attribute: String,
+    },
+    /// A filter does not give back what it made.
+    #[error("git does not convert this path here as it did (attribute {attribute})")]
+    NotConverted {
+        /// The attribute and its value.
+        attribute: String,
+    },
+    /// git-lfs' pointer stands where its content should.
+    #[error("git-lfs has not fetched the content of this path")]
+    PointerOnly,
     /// Another repository, a submodule or one that only stands there, has the path.
     #[error("it belongs to another repository at `{folder}`")]
     OtherRepository {

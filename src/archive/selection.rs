@@ -19,6 +19,7 @@ use crate::model::{GitOid, RepoPath, TombstoneId, escape_line};
 use crate::tombstone;
 
 use super::Workspace;
+use super::detach::{self, CONVERSIONS, Detached};
 
 const ACTION: &str = "archive";
 
@@ -31,6 +32,8 @@ pub struct Candidate {
     pub oid: GitOid,
     /// Whether it is executable.
     pub executable: bool,
+    /// What it is to be freed of.
+    pub detached: Option<Detached>,
 }
 
 /// A file that a folder brought along and that is not archived.
@@ -91,6 +94,7 @@ pub fn select(
     paths: &[OsString],
     commit: &GitOid,
     revision: &str,
+    detach: bool,
 ) -> Result<Selection> {
     let tree = repository.commit_tree(commit)?;
     let mut found: BTreeMap<RepoPath, (IndexEntry, bool)> = BTreeMap::new();
@@ -104,7 +108,7 @@ pub fn select(
     for (path, (entry, named)) in found {
         judge(workspace, repository, &tree, &mut selection, &path, &entry, named, revision)?;
     }
-    check_attributes(repository, &selection)?;
+    check_attributes(repository, &mut selection, detach)?;
     Ok(selection)
 }
 
@@ -273,7 +277,12 @@ fn judge(
     if is_executable(&file)? != executable && !repository.setting_is_false("core.fileMode")? {
         return refused(Refusal::Dirty);
     }
-    selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
+    selection.candidates.push(Candidate {
+        path: path.clone(),
+        oid: entry.oid,
+        executable,
+        detached: None,
+    });
     Ok(())
 }
 
@@ -318,7 +327,9 @@ fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) 
         return Ok(OwnStub::None);
     }
     let Ok((stub, _)) = tombstone::parse(&text) else { return Ok(OwnStub::None) };
-    if stub.git_blob == entry.oid && stub.path == entry.path {
+    let pointer = || repository.hash_blob(&detach::pointer(&stub.sha256, stub.size_bytes));
+    let is_content = stub.git_blob == entry.oid || pointer()? == entry.oid;
+    if is_content && stub.path == entry.path {
         return Ok(OwnStub::Unstaged(stub.id));
     }
     let staged = repository.blob(&entry.oid)?.unwrap_or_default();
@@ -326,26 +337,21 @@ fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) 
     Ok(if same { OwnStub::Staged } else { OwnStub::None })
 }
 
-/// Attributes by which git changes content on its way to the work tree, and the values that do not.
-const CONVERSIONS: [&str; 3] = ["filter", "working-tree-encoding", "ident"];
-
-fn check_attributes(repository: &Repository, selection: &Selection) -> Result<()> {
+/// Refuses what git converts, or notes what it is to be freed of.
+fn check_attributes(repository: &Repository, selection: &mut Selection, detach: bool) -> Result<()> {
     let paths: Vec<RepoPath> = selection.candidates.iter().map(|c| c.path.clone()).collect();
     if paths.is_empty() {
         return Ok(());
     }
     let values = repository.attributes(&paths, &CONVERSIONS, AttributeSource::WorkTree)?;
-    for (path, values) in paths.iter().zip(values) {
-        for (name, value) in CONVERSIONS.iter().zip(values) {
-            if !matches!(value.as_str(), "unspecified" | "unset" | "") {
-                let attribute = format!("{name}={}", escape_line(&value));
-                return Err(Error::refused(
-                    ACTION,
-                    path.to_string(),
-                    Refusal::Filtered { attribute },
-                ));
-            }
+    for (candidate, values) in selection.candidates.iter_mut().zip(values) {
+        let attributes = detach::conversions(&values);
+        let Some(attribute) = attributes.first().cloned() else { continue };
+        if !detach {
+            let refusal = Refusal::Filtered { attribute };
+            return Err(Error::refused(ACTION, candidate.path.to_string(), refusal));
         }
+        candidate.detached = Some(Detached { attributes, blob: candidate.oid });
     }
     Ok(())
 }

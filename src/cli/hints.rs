@@ -36,7 +36,13 @@ impl Place {
     /// The same command line with `extra` behind it, and `replaced` in it.
     fn again(&self, replaced: Option<(&str, &str)>, extra: &str) -> String {
         let mut out = String::from("git codex-archive");
+        // Behind `--` it would be a path.
+        let mut extra = extra;
         for argument in &self.arguments {
+            if argument == "--" && !extra.is_empty() {
+                out.push(' ');
+                out.push_str(std::mem::take(&mut extra));
+            }
             let argument = argument.to_string_lossy();
             let argument = match replaced {
                 Some((from, to)) if argument == from => to.into(),
@@ -147,7 +153,11 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
             format!("git update-index --no-skip-worktree {}", path())
         }
         Refusal::Flagged { .. } => format!("git add {0} && git commit -- {0}", path()),
-        Refusal::Filtered { .. } => format!("git check-attr --all -- {}", path()),
+        Refusal::Filtered { .. } => place.again(None, "--detach-attributes"),
+        Refusal::NotFreed { .. } | Refusal::NotConverted { .. } => {
+            format!("git check-attr --all -- {}", path())
+        }
+        Refusal::PointerOnly => format!("git lfs pull --include {}", quote(object)),
         Refusal::OtherRepository { folder } => format!("cd {}", place.path(folder)),
         Refusal::OtherLabel { label } => place.again(Some((object, label)), ""),
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),

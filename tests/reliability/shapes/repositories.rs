@@ -256,7 +256,7 @@ fn monitored() -> Option<Shape> {
 }
 
 /// A repository made by `git init` with `options`; `None` where this git does not know them.
-fn initialised(options: &[&str]) -> Option<TestRepo> {
+pub fn initialised(options: &[&str]) -> Option<TestRepo> {
     let repo = TestRepo::plain_folder("repo");
     let made = repo.git(["init", "-q", "-b", "main"].iter().chain(options));
     if made.code != 0 {

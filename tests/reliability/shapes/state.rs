@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::common::{TestRepo, sha256};
 
 /// Extensions of the index that a rewrite could lose.
-const EXTENSIONS: [&[u8]; 3] = [b"UNTR", b"FSMN", b"link"];
+const EXTENSIONS: [&[u8]; 4] = [b"UNTR", b"FSMN", b"link", b"sdir"];
 
 /// An entry of the index: flag letter, mode, object.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -96,7 +96,8 @@ fn read(
     if candidate.detached.is_some() && detach::is_pointer(&content) {
         return read_large(repository, encoder, candidate, &content, &on_disk);
     }
-    let differs = on_disk != content;
+    // A filter that would make something else of the file now could not give it back later.
+    let differs = on_disk != content || candidate.detached.is_some();
     let encoded = encoder.encode(&content)?;
     let on_disk = if differs { Digest::of(&on_disk) } else { encoded.sha256 };
     Ok(Intake { encoded, oid: candidate.oid, on_disk, differs })

@@ -180,11 +180,13 @@ fn filter_on_everything() -> Option<Shape> {
 }
 
 fn filter_of_the_user() -> Option<Shape> {
-    let shape = filter("src/none", "nothing\n");
+    let shape = filter(TOP, "*.py filter=upper\n");
+    shape.repo.remove(TOP);
     let file = shape.repo.world.path("home/attributes");
     std::fs::write(&file, "*.py filter=upper\n").unwrap();
     shape.repo.git(["config", "core.attributesFile", &file.display().to_string()]).ok();
-    shape.repo.remove("src/old.py").git(["checkout", "--", "src/old.py"]).ok();
+    shape.repo.commit("by the user");
+    assert_eq!(shape.repo.status(), "");
     Some(shape.detached(TOP, None))
 }
 

@@ -16,7 +16,7 @@ use crate::score::Score;
 pub type Case = (&'static str, Expect, fn() -> Option<Shape>);
 
 /// Makes each shape and judges it. A shape that cannot be made here says so itself and is left out.
-pub fn judge_all(score: &mut Score, cases: &[Case]) {
+pub fn judge_all<'a>(score: &mut Score, cases: impl Iterator<Item = &'a Case>) {
     for (name, expect, make) in cases {
         let judged = catch_unwind(AssertUnwindSafe(|| {
             let Some(shape) = make() else { return false };

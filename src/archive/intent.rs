@@ -176,7 +176,9 @@ impl Intent {
                 before: digest(text(value, "before")?)?,
                 after: digest(text(value, "after")?)?,
                 source: Source::ALL.iter().find(|(_, known)| *known == word)?.0,
-                given: text(value, "given").map(|digits| unhex(&digits)).map_or(Some(None), |bytes| bytes.map(Some))?,
+                given: text(value, "given")
+                    .map(|digits| unhex(&digits))
+                    .map_or(Some(None), |bytes| bytes.map(Some))?,
             })
         };
         Some(Self {

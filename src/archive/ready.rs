@@ -61,8 +61,7 @@ pub fn take_in(
                 suspects.push(candidate);
             }
             let content = Candidate { oid: intake.oid, ..candidate.clone() };
-            ready[at] =
-                Some(add(catalog, options, &content, intake.encoded, intake.on_disk, now)?);
+            ready[at] = Some(add(catalog, options, &content, intake.encoded, intake.on_disk, now)?);
             done += 1;
             progress.step(done, candidates.len());
             Ok(())

@@ -174,11 +174,7 @@ pub fn segment_of_last(
 
 /// What a step that was taken left: it is read where it stands, for another branch's evidence may
 /// not know the item.
-fn as_it_stands(
-    workspace: &Workspace,
-    archive: &mut Archive,
-    step: &IntentStep,
-) -> Result<After> {
+fn as_it_stands(workspace: &Workspace, archive: &mut Archive, step: &IntentStep) -> Result<After> {
     if step.after.is_none() {
         return Ok(After::Absent);
     }

@@ -183,7 +183,8 @@ fn why_not(
 /// there.
 fn other_repository(top: &Path, path: &RepoPath) -> Option<String> {
     let folders = path.as_path().ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
-    let mut repositories = folders.filter(|it| top.join(it).join(".git").symlink_metadata().is_ok());
+    let mut repositories =
+        folders.filter(|it| top.join(it).join(".git").symlink_metadata().is_ok());
     repositories.next().map(|folder| escape_line(&folder.to_string_lossy()))
 }
 
@@ -247,13 +248,8 @@ fn judge(
             return Ok(());
         }
     }
-    match entry.flag {
-        IndexFlag::Plain => {}
-        IndexFlag::AssumeUnchanged => {
-            return refused(Refusal::Flagged { flag: "assume-unchanged" });
-        }
-        IndexFlag::SkipWorktree => return refused(Refusal::Flagged { flag: "skip-worktree" }),
-        IndexFlag::IntentToAdd => return refused(Refusal::Flagged { flag: "intent-to-add" }),
+    if entry.flag != IndexFlag::Plain {
+        return refused(Refusal::Flagged { flag: entry.flag.word() });
     }
     match tree.entry(path)? {
         None => return Err(not_in_commit(path, revision)),
@@ -338,7 +334,11 @@ fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) 
 }
 
 /// Refuses what git converts, or notes what it is to be freed of.
-fn check_attributes(repository: &Repository, selection: &mut Selection, detach: bool) -> Result<()> {
+fn check_attributes(
+    repository: &Repository,
+    selection: &mut Selection,
+    detach: bool,
+) -> Result<()> {
     let paths: Vec<RepoPath> = selection.candidates.iter().map(|c| c.path.clone()).collect();
     if paths.is_empty() {
         return Ok(());

@@ -247,7 +247,8 @@ fn free(
     selection: &Selection,
     report: &mut StoreReport,
 ) -> Result<Vec<Change>> {
-    let detached = selection.candidates.iter().filter_map(|it| Some((&it.path, it.detached.as_ref()?)));
+    let detached =
+        selection.candidates.iter().filter_map(|it| Some((&it.path, it.detached.as_ref()?)));
     let detached: Vec<_> = detached.collect();
     let changes = match options.stub {
         StubPlace::InPlace => {

@@ -86,7 +86,9 @@ fn undo_of_restore_and_of_drop_frees_the_path_again() {
     repo.archive(STORE).ok();
     repo.try_commit("archive").ok();
     let archived = repo.snapshot().without_records();
-    for line in [&["restore", "--stage", "src/old.py"][..], &["drop", "src/old.py", "--reason", "x"]] {
+    for line in
+        [&["restore", "--stage", "src/old.py"][..], &["drop", "src/old.py", "--reason", "x"]]
+    {
         repo.archive(line).ok();
         assert_eq!(repo.read(".gitattributes"), "*.py filter=upper\n");
         repo.archive(["undo"]).ok();

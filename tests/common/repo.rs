@@ -109,7 +109,8 @@ impl TestRepo {
         let mut git = self.world.command("git", &self.world.path("."));
         git.args(["clone", "-q", url]).arg(&top);
         run(git, None).ok();
-        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new(), user: None }.configured()
+        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new(), user: None }
+            .configured()
     }
 
     /// A bare repository beside this one, which this one calls `origin`, and which has its `main`.
@@ -134,7 +135,13 @@ impl TestRepo {
     pub fn worktree(&self, name: &str) -> Self {
         let top = self.world.path(name);
         self.git([OsStr::new("worktree"), "add".as_ref(), "-q".as_ref(), top.as_ref()]).ok();
-        Self { world: self.world.clone(), cwd: top.clone(), top, env: self.env.clone(), user: self.user }
+        Self {
+            world: self.world.clone(),
+            cwd: top.clone(),
+            top,
+            env: self.env.clone(),
+            user: self.user,
+        }
     }
 
     /// What stands in another folder of this world.

@@ -153,7 +153,7 @@ impl Report for Stored {
         }
         self.write_items(out);
         for freed in &report.detached {
-            out.field("detached", &format!("{} ({})", freed.path, freed.attributes.join(", ")));
+            out.field("detached", format!("{} ({})", freed.path, freed.attributes.join(", ")));
         }
         if report.dry_run {
             out.line("This was a dry run: nothing was changed.");

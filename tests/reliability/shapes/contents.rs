@@ -20,15 +20,21 @@ pub const CASES: &[Case] = &[
     ("eol=lf", Archived, || Some(attributes(&[], "* text eol=lf\n"))),
     ("-text", Archived, || Some(attributes(&[], "* -text\n"))),
     ("CRLF in the blob", Archived, || Some(crlf_in_blob(&[], ""))),
-    ("CRLF in the blob, autocrlf", Archived, || Some(crlf_in_blob(&[("core.autocrlf", "true")], ""))),
+    ("CRLF in the blob, autocrlf", Archived, || {
+        Some(crlf_in_blob(&[("core.autocrlf", "true")], ""))
+    }),
     ("CRLF in the blob, text=auto", Archived, || Some(crlf_in_blob(&[], "* text=auto\n"))),
     ("export-subst", Archived, || Some(attributes(&[], "* export-subst\n"))),
     ("export-ignore", Archived, || Some(attributes(&[], "* export-ignore\n"))),
     ("diff and merge drivers", Archived, || Some(attributes(&[], "* diff=python merge=union\n"))),
     ("UTF-16", Refused(6, "working-tree-encoding=UTF-16"), || Some(utf_16("UTF-16"))),
-    ("UTF-16LE-BOM", Refused(6, "working-tree-encoding=UTF-16LE-BOM"), || Some(utf_16("UTF-16LE-BOM"))),
+    ("UTF-16LE-BOM", Refused(6, "working-tree-encoding=UTF-16LE-BOM"), || {
+        Some(utf_16("UTF-16LE-BOM"))
+    }),
     ("ident", Refused(6, "ident=set"), || Some(ident())),
-    ("filter", Refused(6, "filter=upper"), || Some(filter(".gitattributes", "*.py filter=upper\n"))),
+    ("filter", Refused(6, "filter=upper"), || {
+        Some(filter(".gitattributes", "*.py filter=upper\n"))
+    }),
     ("filter that is not set up", Refused(6, "filter=absent"), || {
         Some(attributes(&[], "*.py filter=absent\n"))
     }),
@@ -37,9 +43,7 @@ pub const CASES: &[Case] = &[
     ("UTF-16, freed", Archived, || Some(utf_16("UTF-16").detached(TOP, None))),
     ("UTF-16LE-BOM, freed", Archived, || Some(utf_16("UTF-16LE-BOM").detached(TOP, None))),
     ("ident, freed", Archived, || Some(ident().detached(TOP, None))),
-    ("filter, freed", Archived, || {
-        Some(filter(TOP, "*.py filter=upper\n").detached(TOP, None))
-    }),
+    ("filter, freed", Archived, || Some(filter(TOP, "*.py filter=upper\n").detached(TOP, None))),
     ("filter on everything, freed", Archived, filter_on_everything),
     ("filter, no line feed at the end, freed", Archived, || {
         Some(filter(TOP, "# one\n*.py filter=upper").detached(TOP, None))

@@ -65,7 +65,10 @@ fn archived(shape: &Shape) {
         None => blob(shape, &was.oid),
     };
     let told = shape.store().ok();
-    let id = told.json()["items"][0]["tombstone"].as_str().unwrap_or_else(|| panic!("{told}")).to_owned();
+    let id = told.json()["items"][0]["tombstone"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{told}"))
+        .to_owned();
     let is_own = |path: &OsStr| {
         path == shape.path
             || path.as_bytes() == b".codex"

@@ -51,8 +51,12 @@ pub const CASES: &[Case] = &[
     ("turned text", Archived, || named("src/\u{202e}yp.exe".as_bytes())),
     ("percent", Archived, || named(b"src/a%20b%.py")),
     ("end of comment", Archived, || named(b"src/a*/b-->c.css")),
-    ("NFC, with the NFD one beside it", Archived, || beside("src/caf\u{e9}.py", "src/cafe\u{301}.py")),
-    ("NFD, with the NFC one beside it", Archived, || beside("src/cafe\u{301}.py", "src/caf\u{e9}.py")),
+    ("NFC, with the NFD one beside it", Archived, || {
+        beside("src/caf\u{e9}.py", "src/cafe\u{301}.py")
+    }),
+    ("NFD, with the NFC one beside it", Archived, || {
+        beside("src/cafe\u{301}.py", "src/caf\u{e9}.py")
+    }),
     ("another case beside it", Archived, || beside("src/Old.py", "src/OLD.py")),
     ("another case beside it, ignorecase", Archived, || {
         let shape = beside("src/Old.py", "src/OLD.py")?;

@@ -19,11 +19,19 @@ pub const CASES: &[Case] = &[
     ("worktree that has a linked one", Archived, worktree_with_linked_one),
     ("detached HEAD", Archived, || Some(Shape::of(changed(&["checkout", "-q", "--detach"])))),
     ("inside a submodule", Archived, inside_a_submodule),
-    ("in a submodule, from the superproject", Refused(6, "another repository at `sub`"), into_a_submodule),
+    (
+        "in a submodule, from the superproject",
+        Refused(6, "another repository at `sub`"),
+        into_a_submodule,
+    ),
     ("the gitlink", Refused(6, "a submodule"), || Some(Shape::at(superproject(), "sub"))),
     ("beside a submodule", Archived, || Some(Shape::of(superproject()))),
     ("nested repository", Archived, nested_repository),
-    ("in a nested repository, from outside", Refused(6, "another repository at `nested`"), into_nested_repository),
+    (
+        "in a nested repository, from outside",
+        Refused(6, "another repository at `nested`"),
+        into_nested_repository,
+    ),
     ("beside a nested repository", Archived, beside_a_nested_repository),
     ("bare", Refused(8, "no work tree"), bare),
     ("shallow", Archived, shallow),
@@ -46,7 +54,9 @@ pub const CASES: &[Case] = &[
     ("worktreeConfig", Archived, worktree_config),
     ("alternates", Archived, alternates),
     ("packed, with midx", Archived, packed),
-    ("commit graph", Archived, || Some(Shape::of(changed(&["commit-graph", "write", "--reachable"])))),
+    ("commit graph", Archived, || {
+        Some(Shape::of(changed(&["commit-graph", "write", "--reachable"])))
+    }),
     ("replaced blob", Archived, replaced_blob),
     ("replaced commit", Archived, replaced_commit),
     ("grafts", Archived, grafts),
@@ -106,7 +116,8 @@ fn superproject() -> TestRepo {
     inner.git(["init", "-q", "-b", "main"]).ok();
     inner.identity("Ann", "ann@example.com");
     inner.file("src/old.py", "print('inner')\n").commit("inner");
-    let line = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../inner", "sub"];
+    let line =
+        ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../inner", "sub"];
     repo.git(line).ok();
     repo.commit("submodule");
     repo
@@ -428,7 +439,8 @@ fn index_lock() -> Option<Shape> {
 
 /// Whether this is root, who can give files away; says so where it is not.
 fn is_root(what: &str) -> bool {
-    let root = fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
+    let root =
+        fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
     if !root {
         skipped(&format!("{what} (only root can give files away)"));
     }
@@ -472,7 +484,8 @@ fn other_owner_trusted() -> Option<Shape> {
 /// A repository whose user has no way around its modes.
 fn of_a_plain_user() -> TestRepo {
     let repo = TestRepo::ready();
-    let root = fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
+    let root =
+        fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
     if !root {
         return repo;
     }
@@ -489,7 +502,10 @@ fn set_modes(path: &Path, folder_mode: u32, file_mode: u32) {
     }
     let is_folder = path.is_dir();
     if is_folder {
-        fs::read_dir(path).unwrap().flatten().for_each(|it| set_modes(&it.path(), folder_mode, file_mode));
+        fs::read_dir(path)
+            .unwrap()
+            .flatten()
+            .for_each(|it| set_modes(&it.path(), folder_mode, file_mode));
     }
     let mode = if is_folder { folder_mode } else { file_mode };
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

@@ -57,7 +57,13 @@ impl State {
         others.insert("commit", top.git(["rev-parse", "HEAD"]).stdout);
         others.insert("configuration", top.git(["config", "--list"]).ok().stdout);
         others.insert("form of the index", form_of_the_index(top));
-        Self { index, files, collapsed, status: fields(&bytes(&line)).into_iter().collect(), others }
+        Self {
+            index,
+            files,
+            collapsed,
+            status: fields(&bytes(&line)).into_iter().collect(),
+            others,
+        }
     }
 
     /// The entry of `path`.
@@ -86,7 +92,8 @@ impl State {
         let opened: Vec<_> = self.collapsed.difference(&now.collapsed).collect();
         let is_opened = |folder: &&Vec<u8>| is_own(OsStr::from_bytes(&folder[..folder.len() - 1]));
         assert!(opened.iter().all(is_opened), "no longer collapsed: {opened:?}");
-        let foreign = |line: &&Vec<u8>| !line.get(3..).is_some_and(|it| is_own(OsStr::from_bytes(it)));
+        let foreign =
+            |line: &&Vec<u8>| !line.get(3..).is_some_and(|it| is_own(OsStr::from_bytes(it)));
         let lost: Vec<_> = self.status.difference(&now.status).filter(foreign).collect();
         assert!(lost.is_empty(), "gone from git status: {}", shown(&lost));
         let new: Vec<_> = now.status.difference(&self.status).collect();
@@ -96,7 +103,11 @@ impl State {
 }
 
 fn shown(lines: &[&Vec<u8>]) -> String {
-    lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join("; ")
+    lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Says what differs, not all that is there: an index may have many entries.
@@ -129,7 +140,8 @@ fn form_of_the_index(repo: &TestRepo) -> String {
     let file = repo.git(["rev-parse", "--path-format=absolute", "--git-path", "index"]).ok();
     let Ok(bytes) = fs::read(PathBuf::from(file.stdout.trim_end())) else { return String::new() };
     let has = |word: &[u8]| bytes.windows(word.len()).any(|it| it == word);
-    let found = EXTENSIONS.iter().filter(|word| has(word)).map(|word| String::from_utf8_lossy(word));
+    let found =
+        EXTENSIONS.iter().filter(|word| has(word)).map(|word| String::from_utf8_lossy(word));
     let found: Vec<_> = found.collect();
     format!("version {} {}", bytes.get(7).copied().unwrap_or_default(), found.join(" "))
 }
@@ -151,7 +163,8 @@ fn walk(folder: &Path, top: &Path, files: &mut BTreeMap<OsString, String>) {
         let what = if meta.is_symlink() {
             format!("link to {}", fs::read_link(&path).unwrap().display())
         } else if meta.is_file() {
-            fs::read(&path).map_or("unreadable".to_owned(), |it| format!("{mode:o} {}", sha256(&it)))
+            fs::read(&path)
+                .map_or("unreadable".to_owned(), |it| format!("{mode:o} {}", sha256(&it)))
         } else {
             "special".to_owned()
         };

@@ -97,12 +97,6 @@ pub enum Refusal {
     /// git-lfs' pointer stands where its content should.
     #[error("git-lfs has not fetched the content of this path")]
     PointerOnly,
-    /// Another repository, a submodule or one that only stands there, has the path.
-    #[error("it belongs to another repository at `{folder}`")]
-    OtherRepository {
-        /// The top of that repository, from the top of this one.
-        folder: String,
-    },
     /// Another label is in force in this repository.
     #[error("this repository's label is `{label}`")]
     OtherLabel {

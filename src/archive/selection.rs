@@ -170,7 +170,8 @@ fn why_not(
     }
     check_contained(ACTION, &workspace.top, path.as_path())?;
     if let Some(folder) = other_repository(&workspace.top, path) {
-        return Ok(Error::refused(ACTION, path.to_string(), Refusal::OtherRepository { folder }));
+        let why = format!("it belongs to another repository, at `{folder}`");
+        return Ok(Error::NotFound { action: ACTION, object: path.to_string(), why });
     }
     if tree.entry(path)?.is_some() {
         let commit = escape_line(revision);

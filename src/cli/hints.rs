@@ -158,7 +158,6 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
             format!("git check-attr --all -- {}", path())
         }
         Refusal::PointerOnly => format!("git lfs pull --include {}", quote(object)),
-        Refusal::OtherRepository { folder } => format!("cd {}", place.path(folder)),
         Refusal::OtherLabel { label } => place.again(Some((object, label)), ""),
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
@@ -185,6 +184,9 @@ fn not_found(action: &str, object: &str, why: &str, place: &Place) -> Option<Str
         }
         "archive" if why.starts_with("it is not in commit") => {
             format!("git add -f -- {path} && git commit -- {path}")
+        }
+        "archive" if why.starts_with("it belongs to another repository") => {
+            format!("cd {}", place.path(why.split('`').nth(1).unwrap_or(".")))
         }
         "archive" => "git ls-files".to_owned(),
         "resolve" if why.contains("no commit yet") => "git commit".to_owned(),

@@ -21,7 +21,7 @@ pub const CASES: &[Case] = &[
     ("inside a submodule", Archived, inside_a_submodule),
     (
         "in a submodule, from the superproject",
-        Refused(6, "another repository at `sub`"),
+        Refused(5, "another repository, at `sub`"),
         into_a_submodule,
     ),
     ("the gitlink", Refused(6, "a submodule"), || Some(Shape::at(superproject(), "sub"))),
@@ -29,7 +29,7 @@ pub const CASES: &[Case] = &[
     ("nested repository", Archived, nested_repository),
     (
         "in a nested repository, from outside",
-        Refused(6, "another repository at `nested`"),
+        Refused(5, "another repository, at `nested`"),
         into_nested_repository,
     ),
     ("beside a nested repository", Archived, beside_a_nested_repository),

@@ -76,9 +76,11 @@ impl AsIf<'_> {
         plumbing::run_checked(SMUDGE, self.command(command), &[])
     }
 
-    /// The object id that git would stage for `bytes` at `path`.
+    /// The object id that git would stage for `bytes` at `path`. The object is written, since git is
+    /// strict about encodings only then.
     pub fn cleaned(&self, path: &RepoPath, bytes: &[u8]) -> Result<GitOid> {
-        let line = [OsString::from("hash-object"), path_option(path), "--stdin".into()];
+        let line =
+            [OsString::from("hash-object"), "-w".into(), path_option(path), "--stdin".into()];
         let command = self.command(self.repository.writing(line));
         let answer = plumbing::run_checked(CLEAN, command, bytes)?;
         match plumbing::oid_lines(CLEAN, &answer, self.repository.oid_len)?.as_slice() {

@@ -82,6 +82,21 @@ pub enum Refusal {
         /// The attribute and its value, such as `filter=lfs`.
         attribute: String,
     },
+    /// No line in a tracked file takes the attribute away.
+    #[error("a line in .gitattributes does not free this path of the attribute {attribute}")]
+    NotFreed {
+        /// The attribute and its value.
+        attribute: String,
+    },
+    /// A filter does not give back what it made.
+    #[error("git does not convert this path here as it did (attribute {attribute})")]
+    NotConverted {
+        /// The attribute and its value.
+        attribute: String,
+    },
+    /// git-lfs' pointer stands where its content should.
+    #[error("git-lfs has not fetched the content of this path")]
+    PointerOnly,
     /// Another label is in force in this repository.
     #[error("this repository's label is `{label}`")]
     OtherLabel {
@@ -221,6 +236,14 @@ pub enum Error {
         /// The repository.
         path: PathBuf,
     },
+    /// A work tree is needed here.
+    #[error("cannot {action}: the repository at `{path}` has no work tree here")]
+    NoWorkTree {
+        /// A verb.
+        action: &'static str,
+        /// The git folder.
+        path: PathBuf,
+    },
     /// A repository is needed here.
     #[error("cannot {action}: `{path}` is not in a git repository")]
     NoRepository {
@@ -320,6 +343,7 @@ impl Error {
             | Self::Locked { .. }
             | Self::Backend { .. } => ErrorKind::Failed,
             Self::UnsafeOwner { .. }
+            | Self::NoWorkTree { .. }
             | Self::NoRepository { .. }
             | Self::NoArchive { .. }
             | Self::TwoArchives { .. }

@@ -96,6 +96,16 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
 }
 
+/// Fails unless files can be made in `folder`; one that is missing is fine.
+pub fn check_writable(folder: &Path) -> Result<()> {
+    match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
+        Err(errno) if errno != rustix::io::Errno::NOENT => {
+            Err(Error::io("write in", folder)(errno.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Creates `folder` and its parents.
 pub fn create_folders(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))

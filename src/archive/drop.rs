@@ -19,7 +19,7 @@ use super::recovery;
 use super::recovery::take_steps;
 use super::selection::repo_path;
 use super::tree::{self, After, Step};
-use super::{Archive, Workspace, segments};
+use super::{Archive, Workspace, detach, segments};
 
 const ACTION: &str = "drop";
 
@@ -163,6 +163,10 @@ fn drop_at(
     let stub_stands = on_disk.as_deref().is_some_and(|bytes| is_stub_of(bytes, item));
     let deed = DeedId::random();
     let mut steps = Vec::new();
+    // Other code at the path was written for it as it is: that keeps the line.
+    if on_disk.is_none() || stub_stands {
+        steps.extend(lines_of(workspace, archive, item)?);
+    }
     if stub_stands {
         let before = on_disk.as_deref().map(Digest::of);
         let step = Step { path: path.clone(), before, after: After::Absent };
@@ -193,6 +197,19 @@ fn drop_at(
         evidence,
         evidence_segment: segment.path.to_string(),
     })
+}
+
+/// What takes out the line that freed the item's path of its attributes.
+fn lines_of(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    item: &Item,
+) -> Result<Vec<(Step, Source)>> {
+    if detach::of_item(workspace, archive, item)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let changes = detach::bind(workspace, std::slice::from_ref(&item.path))?;
+    Ok(changes.iter().map(detach::Change::step).collect())
 }
 
 /// The regular file at `path`; `None` where a folder or a link has taken the path, or a part of the

@@ -12,8 +12,9 @@ use std::thread;
 use crate::blob::{Encoded, Encoder};
 use crate::error::{Error, Refusal, Result};
 use crate::git::Repository;
-use crate::model::Digest;
+use crate::model::{Digest, GitOid};
 
+use super::detach;
 use super::selection::Candidate;
 
 /// A file that was read, compressed and compared.
@@ -21,6 +22,8 @@ use super::selection::Candidate;
 pub struct Intake {
     /// Its content as it will be stored.
     pub encoded: Encoded,
+    /// The content's object id, which is not the index's where that has git-lfs' pointer.
+    pub oid: GitOid,
     /// SHA-256 of what stands in the work tree, to see whether it changes meanwhile.
     pub on_disk: Digest,
     /// Whether the work tree holds other bytes than the blob, so that git must say if the path
@@ -90,10 +93,34 @@ fn read(
     })?;
     let file = top.join(path.as_path());
     let on_disk = fs::read(&file).map_err(Error::io("read", &file))?;
-    let differs = on_disk != content;
+    if candidate.detached.is_some() && detach::is_pointer(&content) {
+        return read_large(repository, encoder, candidate, &content, &on_disk);
+    }
+    // A filter that would make something else of the file now could not give it back later.
+    let differs = on_disk != content || candidate.detached.is_some();
     let encoded = encoder.encode(&content)?;
     let on_disk = if differs { Digest::of(&on_disk) } else { encoded.sha256 };
-    Ok(Intake { encoded, on_disk, differs })
+    Ok(Intake { encoded, oid: candidate.oid, on_disk, differs })
+}
+
+/// A file under git-lfs: the blob is a pointer, which says what the content in the work tree must be.
+fn read_large(
+    repository: &Repository,
+    encoder: &mut Encoder,
+    candidate: &Candidate,
+    pointer: &[u8],
+    content: &[u8],
+) -> Result<Intake> {
+    let refused = |refusal| Err(Error::refused("archive", candidate.path.to_string(), refusal));
+    if content == pointer {
+        return refused(Refusal::PointerOnly);
+    }
+    if detach::pointer(&Digest::of(content), content.len() as u64) != pointer {
+        return refused(Refusal::Dirty);
+    }
+    let encoded = encoder.encode(content)?;
+    let (oid, on_disk) = (repository.hash_blob(content)?, encoded.sha256);
+    Ok(Intake { encoded, oid, on_disk, differs: false })
 }
 
 /// Refuses the first of `candidates` that git itself does not call clean.

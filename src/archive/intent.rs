@@ -15,7 +15,7 @@ use crate::fs::{self as files, Executable};
 use crate::model::{DeedId, Digest, Item, RepoPath, TombstoneId, hex, unhex};
 
 use super::Workspace;
-use super::tree::Step;
+use super::tree::{After, Step};
 
 /// Where the bytes of a path come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +26,21 @@ pub enum Source {
     Sidecar,
     /// The item's content.
     Content,
+    /// The item's content as git converts it for the work tree.
+    Converted,
+    /// The bytes that the intent has.
+    Given,
     /// Nothing: the path goes.
     Absent,
 }
 
 impl Source {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Stub, "stub"),
         (Self::Sidecar, "sidecar"),
         (Self::Content, "content"),
+        (Self::Converted, "converted"),
+        (Self::Given, "given"),
         (Self::Absent, "absent"),
     ];
 
@@ -56,6 +62,8 @@ pub struct IntentStep {
     pub after: Option<Digest>,
     /// Where that comes from.
     pub source: Source,
+    /// The bytes, if the intent has them.
+    pub given: Option<Vec<u8>>,
 }
 
 /// What a deed is about to do to a work tree.
@@ -75,7 +83,11 @@ impl IntentStep {
     /// What `step` means to do, about the item `tombstone`.
     pub fn of(step: &Step, source: Source, tombstone: TombstoneId) -> Self {
         let (before, after) = (step.before, step.after_digest());
-        Self { path: step.path.clone(), tombstone, before, after, source }
+        let given = match &step.after {
+            After::Converted { bytes, .. } if source == Source::Given => Some(bytes.clone()),
+            _ => None,
+        };
+        Self { path: step.path.clone(), tombstone, before, after, source, given }
     }
 }
 
@@ -125,13 +137,17 @@ impl Intent {
             .steps
             .iter()
             .map(|step| {
-                json!({
+                let mut value = json!({
                     "path": step.path.to_string(),
                     "tombstone": step.tombstone.to_string(),
                     "before": digest(step.before),
                     "after": digest(step.after),
                     "source": step.source.word(),
-                })
+                });
+                if let Some(bytes) = &step.given {
+                    value["given"] = hex(bytes).into();
+                }
+                value
             })
             .collect();
         json!({
@@ -160,6 +176,9 @@ impl Intent {
                 before: digest(text(value, "before")?)?,
                 after: digest(text(value, "after")?)?,
                 source: Source::ALL.iter().find(|(_, known)| *known == word)?.0,
+                given: text(value, "given")
+                    .map(|digits| unhex(&digits))
+                    .map_or(Some(None), |bytes| bytes.map(Some))?,
             })
         };
         Some(Self {
@@ -219,7 +238,8 @@ mod tests {
                 path,
                 before: Some(Digest::of(b"x")),
                 after: None,
-                source: Source::Absent,
+                source: Source::Given,
+                given: Some(b"x".to_vec()),
             }],
         };
         let back = Intent::from_json(&intent.to_json()).unwrap();

@@ -53,7 +53,8 @@ pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<
     }
     let mut archive = Archive::create(workspace)?;
     let taken = take_in(workspace, options, &mut archive, &selection);
-    let done = taken.and_then(|ready| finish(workspace, options, &mut archive, &ready, commit));
+    let done =
+        taken.and_then(|ready| finish(workspace, options, &mut archive, &ready, &[], commit));
     let deed = recorded(&mut archive, options, done)?;
     Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
 }
@@ -71,6 +72,7 @@ fn take_in(
                 path: path.clone(),
                 oid: sha1_blob(bytes),
                 executable: is_executable(&workspace.top.join(path.as_path()))?,
+                detached: None,
             };
             let encoded = encoder.encode(bytes)?;
             let on_disk = encoded.sha256;

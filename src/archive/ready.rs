@@ -13,6 +13,7 @@ use crate::git::Repository;
 use crate::model::{Digest, FileMode, TombstoneId};
 use crate::progress::Progress;
 
+use super::detach::Detached;
 use super::journaled::{Archive, check_artifact};
 use super::selection::{Candidate, Selection};
 use super::store::{StoreOptions, StoredItem};
@@ -22,7 +23,7 @@ const ACTION: &str = "archive";
 
 /// A file on its way into the archive.
 pub struct Ready {
-    /// The file.
+    /// The file; its object is that of the content.
     pub candidate: Candidate,
     /// The artifact's row.
     pub artifact_id: i64,
@@ -59,8 +60,8 @@ pub fn take_in(
             if intake.differs {
                 suspects.push(candidate);
             }
-            ready[at] =
-                Some(add(catalog, options, candidate, intake.encoded, intake.on_disk, now)?);
+            let content = Candidate { oid: intake.oid, ..candidate.clone() };
+            ready[at] = Some(add(catalog, options, &content, intake.encoded, intake.on_disk, now)?);
             done += 1;
             progress.step(done, candidates.len());
             Ok(())
@@ -142,7 +143,7 @@ impl Ready {
         event.mode = Some(self.mode());
         event.reason = Some(options.reason.to_string());
         event.tombstone = Some(self.tombstone);
-        event.detail = detail(options);
+        event.detail = detail(options, self.candidate.detached.as_ref());
         event
     }
 
@@ -161,13 +162,16 @@ impl Ready {
     }
 }
 
-fn detail(options: &StoreOptions) -> Option<Map<String, Value>> {
+fn detail(options: &StoreOptions, detached: Option<&Detached>) -> Option<Map<String, Value>> {
     let mut detail = Map::new();
     if !options.tags.is_empty() {
         detail.insert("tags".to_owned(), json!(options.tags));
     }
     if !options.metadata.is_empty() {
         detail.insert("metadata".to_owned(), json!(options.metadata));
+    }
+    if let Some(detached) = detached {
+        detached.note_in(&mut detail);
     }
     (!detail.is_empty()).then_some(detail)
 }

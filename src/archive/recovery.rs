@@ -19,7 +19,7 @@ use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::selection::is_executable;
 use super::tree::{self, After, Standing, Step};
-use super::{Workspace, lookup, pending};
+use super::{Workspace, detach, lookup, pending};
 
 /// What recovery did.
 #[derive(Debug, Default, Serialize)]
@@ -96,7 +96,7 @@ pub(super) fn settle(
     for step in &intent.steps {
         match tree::standing(&workspace.top, &step.path, step.before, step.after)? {
             Standing::Other => lost.push(step),
-            Standing::After => steps.push((step, as_it_stands(workspace, step)?)),
+            Standing::After => steps.push((step, as_it_stands(workspace, archive, step)?)),
             Standing::Before => untaken.push(step),
         }
     }
@@ -173,17 +173,25 @@ pub fn segment_of_last(
 
 /// What a step that was taken left: it is read where it stands, for another branch's evidence may
 /// not know the item.
-fn as_it_stands(workspace: &Workspace, step: &IntentStep) -> Result<After> {
+fn as_it_stands(workspace: &Workspace, archive: &mut Archive, step: &IntentStep) -> Result<After> {
     if step.after.is_none() {
         return Ok(After::Absent);
     }
     let file = workspace.top.join(step.path.as_path());
     let executable = match step.source {
-        Source::Content if is_executable(&file)? => Executable::Yes,
+        Source::Content | Source::Converted if is_executable(&file)? => Executable::Yes,
         _ => Executable::No,
     };
     let bytes = fs::read(&file).map_err(Error::io("read", file))?;
-    Ok(After::File { bytes, executable })
+    Ok(match step.source {
+        Source::Given => After::Converted { bytes, executable, staged: None },
+        Source::Converted => {
+            let meant = plan(workspace, archive, step)?;
+            let staged = meant.staged().map(<[u8]>::to_vec);
+            After::Converted { bytes, executable, staged }
+        }
+        _ => After::File { bytes, executable },
+    })
 }
 
 /// Turns a step that was not taken into bytes again.
@@ -206,11 +214,20 @@ fn after(
     source: Source,
     step: &IntentStep,
 ) -> Result<After> {
-    if source == Source::Content {
-        let bytes = lookup::bytes(workspace, Some(archive), item)?.0;
+    if matches!(source, Source::Content | Source::Converted) {
+        let bytes = lookup::bytes(workspace, Some(&mut *archive), item)?.0;
+        let freed = detach::of_item(workspace, archive, item)?;
+        if let (Source::Converted, Some(freed)) = (source, freed) {
+            let paths = std::slice::from_ref(&item.path);
+            return detach::converted(workspace, item, &step.path, paths, bytes, &freed);
+        }
         return Ok(After::File { bytes, executable: lookup::executable(item) });
     }
     let bytes = match source {
+        Source::Given => {
+            let (bytes, executable) = (step.given.clone().unwrap_or_default(), Executable::No);
+            return Ok(After::Converted { bytes, executable, staged: None });
+        }
         Source::Sidecar => lookup::plain_stub(item)?,
         _ => lookup::stub_for(item, &step.path)?,
     };
@@ -312,6 +329,7 @@ fn remove_own_litter(workspace: &Workspace) {
     if let Ok(folder) = Folder::at(&intent_folder(workspace)) {
         folder.remove_temps();
     }
+    detach::remove_litter(workspace);
     let now = workspace.now().to_string();
     // Segments that `reconcile` puts back have no intent; new ones stand in this month's folder.
     let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);

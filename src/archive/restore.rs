@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Segment};
-use crate::git::IndexScope;
+use crate::git::{IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git_folder};
 
+use super::detach::{self, Change, Detached};
 use super::intent::{Intent, Source};
 use super::lookup::{
     self, Found, Origin, executable, find, is_stub_of, sidecar_path, standing_stubs,
@@ -282,31 +283,34 @@ fn stage(
         _ => item.path.clone(),
     };
     report.output = target.to_string();
-    let staged = repository.index(IndexScope::Paths(std::slice::from_ref(&target)))?;
     if names_git_folder(target.as_bytes()) {
         let why = "it is inside git's own folder";
         return Err(Error::refused(ACTION, target.to_string(), Refusal::Forbidden { why }));
     }
     let on_disk = Target::below(&workspace.top, target.as_path()).content()?;
-    if on_disk.as_ref() == Some(&bytes) && staged.iter().any(|entry| entry.oid == item.git_blob) {
+    let was_freed = detach::of_item(workspace, archive, item)?;
+    let (changes, after) = match &was_freed {
+        Some(freed) => back_as_it_was(workspace, item, &target, bytes, freed)?,
+        None => (Vec::new(), After::File { bytes, executable: executable(item) }),
+    };
+    if changes.is_empty() && stands(repository, &target, on_disk.as_deref(), &after)? {
         (report.already, report.staged) = (true, true);
         return Ok(());
     }
     let free = on_disk
         .as_ref()
-        .is_none_or(|found| *found == bytes || is_stub_of(found, item) || options.force);
+        .is_none_or(|found| after.has(found) || is_stub_of(found, item) || options.force);
     if !free {
         return Err(Error::refused(ACTION, target.to_string(), Refusal::Exists));
     }
     tree::check_index_free(repository)?;
-    let mut steps = vec![(
-        Step {
-            path: target.clone(),
-            before: on_disk.as_deref().map(Digest::of),
-            after: After::File { bytes, executable: executable(item) },
-        },
-        Source::Content,
-    )];
+    let source = match &after {
+        After::Converted { .. } => Source::Converted,
+        _ => Source::Content,
+    };
+    let before = on_disk.as_deref().map(Digest::of);
+    let mut steps: Vec<_> = changes.iter().map(Change::step).collect();
+    steps.push((Step { path: target.clone(), before, after }, source));
     if stub.as_ref() == Some(&sidecar) {
         let before = tree::digest_on_disk(&workspace.top, &sidecar)?;
         let step = Step { path: sidecar, before, after: After::Absent };
@@ -322,4 +326,31 @@ fn stage(
     report.evidence = digest;
     report.evidence_segment = segment.map(|segment| segment.path.to_string());
     Ok(())
+}
+
+/// What an item that was freed of attributes comes back as: the line goes, and git converts the
+/// content again.
+fn back_as_it_was(
+    workspace: &Workspace,
+    item: &Item,
+    target: &RepoPath,
+    content: Vec<u8>,
+    freed: &Detached,
+) -> Result<(Vec<Change>, After)> {
+    let paths = std::slice::from_ref(&item.path);
+    let after = detach::converted(workspace, item, target, paths, content, freed)?;
+    Ok((detach::bind(workspace, paths)?, after))
+}
+
+/// Whether work tree and index have it already.
+fn stands(
+    repository: &Repository,
+    target: &RepoPath,
+    on_disk: Option<&[u8]>,
+    after: &After,
+) -> Result<bool> {
+    let Some(staged) = after.staged() else { return Ok(false) };
+    let oid = repository.hash_blob(staged)?;
+    let entries = repository.index(IndexScope::Paths(std::slice::from_ref(target)))?;
+    Ok(on_disk.is_some_and(|found| after.has(found)) && entries.iter().any(|it| it.oid == oid))
 }

@@ -9,12 +9,14 @@ use crate::fs::Executable;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 use crate::tombstone::{Tombstone, Wrapping};
 
+use super::detach::Change;
 use super::intent::{Intent, IntentStep, Source};
 use super::journaled::{Archive, Deed, Transaction};
 use super::lookup::{plain_stub, sidecar_path, stub_for};
 use super::ready::{Ready, read_back};
 use super::recovery::take_steps;
 use super::store::{StoreOptions, StoredItem, StubPlace};
+use super::tree::After;
 use super::{Workspace, language, tree};
 
 const ACTION: &str = "archive";
@@ -35,11 +37,12 @@ pub fn finish(
     options: &StoreOptions,
     archive: &mut Archive,
     ready: &[Ready],
+    freed: &[Change],
     commit: &str,
 ) -> Result<Finished> {
     read_back(archive, ready)?;
     let deed = DeedId::random();
-    let intent = intent(workspace, options, ready, deed)?;
+    let intent = intent(workspace, options, ready, freed, deed)?;
     let has_tree = options.stub != StubPlace::None;
     if has_tree {
         intent.write(workspace)?;
@@ -71,15 +74,15 @@ fn change_tree(
     let mut steps = Vec::with_capacity(intent.steps.len());
     for step in &intent.steps {
         let item = by_id[&step.tombstone];
-        let bytes = match step.source {
-            Source::Sidecar => Some(plain_stub(item)?),
-            Source::Stub => Some(stub_for(item, &step.path)?),
-            Source::Content | Source::Absent => None,
+        let executable = Executable::No;
+        let after = match (step.source, &step.given) {
+            (Source::Sidecar, _) => After::File { bytes: plain_stub(item)?, executable },
+            (Source::Stub, _) => After::File { bytes: stub_for(item, &step.path)?, executable },
+            (Source::Given, Some(bytes)) => {
+                After::Converted { bytes: bytes.clone(), executable, staged: None }
+            }
+            _ => After::Absent,
         };
-        let after = bytes.map_or(tree::After::Absent, |bytes| tree::After::File {
-            bytes,
-            executable: Executable::No,
-        });
         steps.push(tree::Step { path: step.path.clone(), before: step.before, after });
     }
     let segment = workspace.repository.as_ref().map(|_| segment);
@@ -90,9 +93,15 @@ fn intent(
     workspace: &Workspace,
     options: &StoreOptions,
     ready: &[Ready],
+    freed: &[Change],
     deed: DeedId,
 ) -> Result<Intent> {
     let mut steps = Vec::new();
+    // First, so that no stub ever stands where git would convert it.
+    for (change, file) in freed.iter().zip(ready.iter().cycle()) {
+        let (step, source) = change.step();
+        steps.push(IntentStep::of(&step, source, file.tombstone));
+    }
     for file in ready {
         let stub = Tombstone {
             id: file.tombstone,
@@ -114,12 +123,27 @@ fn intent(
                 before: there,
                 after: Some(Digest::of(&stub)),
                 source: Source::Sidecar,
+                given: None,
             });
-            steps.push(IntentStep { path, tombstone, before, after: None, source: Source::Absent });
+            steps.push(IntentStep {
+                path,
+                tombstone,
+                before,
+                after: None,
+                source: Source::Absent,
+                given: None,
+            });
         } else {
             let stub = stub.render(Wrapping::for_path(&path))?;
             let after = Some(Digest::of(&stub));
-            steps.push(IntentStep { path, tombstone, before, after, source: Source::Stub });
+            steps.push(IntentStep {
+                path,
+                tombstone,
+                before,
+                after,
+                source: Source::Stub,
+                given: None,
+            });
         }
     }
     Ok(Intent::new(workspace, Action::Archive.as_str(), deed, steps))

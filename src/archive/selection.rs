@@ -19,6 +19,7 @@ use crate::model::{GitOid, RepoPath, TombstoneId, escape_line, names_git_folder}
 use crate::tombstone;
 
 use super::Workspace;
+use super::detach::{self, CONVERSIONS, Detached};
 
 const ACTION: &str = "archive";
 
@@ -31,6 +32,8 @@ pub struct Candidate {
     pub oid: GitOid,
     /// Whether it is executable.
     pub executable: bool,
+    /// What it is to be freed of.
+    pub detached: Option<Detached>,
 }
 
 /// A file that a folder brought along and that is not archived.
@@ -91,6 +94,7 @@ pub fn select(
     paths: &[OsString],
     commit: &GitOid,
     revision: &str,
+    detach: bool,
 ) -> Result<Selection> {
     let tree = repository.commit_tree(commit)?;
     let mut found: BTreeMap<RepoPath, (IndexEntry, bool)> = BTreeMap::new();
@@ -104,7 +108,7 @@ pub fn select(
     for (path, (entry, named)) in found {
         judge(workspace, repository, &tree, &mut selection, &path, &entry, named, revision)?;
     }
-    check_attributes(repository, &selection)?;
+    check_attributes(repository, &mut selection, detach)?;
     Ok(selection)
 }
 
@@ -165,11 +169,24 @@ fn why_not(
         return Ok(Error::refused(ACTION, path.to_string(), Refusal::Forbidden { why }));
     }
     check_contained(ACTION, &workspace.top, path.as_path())?;
+    if let Some(folder) = other_repository(&workspace.top, path) {
+        let why = format!("it belongs to another repository, at `{folder}`");
+        return Ok(Error::NotFound { action: ACTION, object: path.to_string(), why });
+    }
     if tree.entry(path)?.is_some() {
         let commit = escape_line(revision);
         return Ok(Error::refused(ACTION, path.to_string(), Refusal::Staged { commit }));
     }
     Ok(not_in_commit(path, revision))
+}
+
+/// The folder of another repository below `top` that has `path`: a submodule, or a clone that stands
+/// there.
+fn other_repository(top: &Path, path: &RepoPath) -> Option<String> {
+    let folders = path.as_path().ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
+    let mut repositories =
+        folders.filter(|it| top.join(it).join(".git").symlink_metadata().is_ok());
+    repositories.next().map(|folder| escape_line(&folder.to_string_lossy()))
 }
 
 fn not_in_commit(path: &RepoPath, revision: &str) -> Error {
@@ -224,13 +241,8 @@ fn judge(
             return Ok(());
         }
     }
-    match entry.flag {
-        IndexFlag::Plain => {}
-        IndexFlag::AssumeUnchanged => {
-            return refused(Refusal::Flagged { flag: "assume-unchanged" });
-        }
-        IndexFlag::SkipWorktree => return refused(Refusal::Flagged { flag: "skip-worktree" }),
-        IndexFlag::IntentToAdd => return refused(Refusal::Flagged { flag: "intent-to-add" }),
+    if entry.flag != IndexFlag::Plain {
+        return refused(Refusal::Flagged { flag: entry.flag.word() });
     }
     match tree.entry(path)? {
         None => return Err(not_in_commit(path, revision)),
@@ -254,7 +266,12 @@ fn judge(
     if is_executable(&file)? != executable && !repository.setting_is_false("core.fileMode")? {
         return refused(Refusal::Dirty);
     }
-    selection.candidates.push(Candidate { path: path.clone(), oid: entry.oid, executable });
+    selection.candidates.push(Candidate {
+        path: path.clone(),
+        oid: entry.oid,
+        executable,
+        detached: None,
+    });
     Ok(())
 }
 
@@ -299,7 +316,9 @@ fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) 
         return Ok(OwnStub::None);
     }
     let Ok((stub, _)) = tombstone::parse(&text) else { return Ok(OwnStub::None) };
-    if stub.git_blob == entry.oid && stub.path == entry.path {
+    let pointer = || repository.hash_blob(&detach::pointer(&stub.sha256, stub.size_bytes));
+    let is_content = stub.git_blob == entry.oid || pointer()? == entry.oid;
+    if is_content && stub.path == entry.path {
         return Ok(OwnStub::Unstaged(stub.id));
     }
     let staged = repository.blob(&entry.oid)?.unwrap_or_default();
@@ -307,26 +326,25 @@ fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) 
     Ok(if same { OwnStub::Staged } else { OwnStub::None })
 }
 
-/// Attributes by which git changes content on its way to the work tree, and the values that do not.
-const CONVERSIONS: [&str; 3] = ["filter", "working-tree-encoding", "ident"];
-
-fn check_attributes(repository: &Repository, selection: &Selection) -> Result<()> {
+/// Refuses what git converts, or notes what it is to be freed of.
+fn check_attributes(
+    repository: &Repository,
+    selection: &mut Selection,
+    detach: bool,
+) -> Result<()> {
     let paths: Vec<RepoPath> = selection.candidates.iter().map(|c| c.path.clone()).collect();
     if paths.is_empty() {
         return Ok(());
     }
     let values = repository.attributes(&paths, &CONVERSIONS, AttributeSource::WorkTree)?;
-    for (path, values) in paths.iter().zip(values) {
-        for (name, value) in CONVERSIONS.iter().zip(values) {
-            if !matches!(value.as_str(), "unspecified" | "unset" | "") {
-                let attribute = format!("{name}={}", escape_line(&value));
-                return Err(Error::refused(
-                    ACTION,
-                    path.to_string(),
-                    Refusal::Filtered { attribute },
-                ));
-            }
+    for (candidate, values) in selection.candidates.iter_mut().zip(values) {
+        let attributes = detach::conversions(&values);
+        let Some(attribute) = attributes.first().cloned() else { continue };
+        if !detach {
+            let refusal = Refusal::Filtered { attribute };
+            return Err(Error::refused(ACTION, candidate.path.to_string(), refusal));
         }
+        candidate.detached = Some(Detached { attributes, blob: candidate.oid });
     }
     Ok(())
 }

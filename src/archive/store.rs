@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::blob::Encoded;
 use crate::error::{Error, ErrorKind, Refusal, Result};
 use crate::evidence::{Action, Event};
+use crate::fs as files;
 use crate::git::Repository;
 use crate::model::{
     Actor, DeedId, Digest, FileMode, ItemKind, Reason, RepoLabel, RepoPath, TombstoneId,
@@ -19,6 +20,7 @@ use crate::model::{
 use crate::progress::Progress;
 use crate::tombstone::{Tombstone, Wrapping};
 
+use super::detach::{self, Change};
 use super::journaled::Archive;
 use super::loose::store_from_disk;
 use super::ready::take_in;
@@ -67,6 +69,8 @@ pub struct StoreOptions {
     pub delete_after: Option<String>,
     /// Where the stub goes.
     pub stub: StubPlace,
+    /// Whether a path that git converts is freed of that.
+    pub detach: bool,
     /// Whether to stop before anything is written.
     pub dry_run: bool,
 }
@@ -108,6 +112,15 @@ impl StoredItem {
     }
 }
 
+/// A path that git converted.
+#[derive(Debug, Serialize)]
+pub struct Freed {
+    /// The path.
+    pub path: String,
+    /// The attributes and their values, such as `filter=lfs`.
+    pub attributes: Vec<String>,
+}
+
 /// What `store` did.
 #[derive(Debug, Default, Serialize)]
 pub struct StoreReport {
@@ -123,6 +136,10 @@ pub struct StoreReport {
     pub staged_again: Vec<String>,
     /// What folders brought along and is not archived.
     pub skipped: Vec<Skipped>,
+    /// Paths that git converted, and by what.
+    pub detached: Vec<Freed>,
+    /// The files whose lines free them, staged too.
+    pub attributes_files: Vec<String>,
     /// Whether this was a dry run.
     pub dry_run: bool,
     /// Files that were made because the repository had no archive yet.
@@ -194,7 +211,8 @@ fn store_from_git(
     let repository = workspace.repository(ACTION)?;
     let revision = options.commit.as_deref().unwrap_or("HEAD");
     let commit = repository.resolve_commit(revision)?;
-    let selection = select(workspace, repository, &options.paths, &commit, revision)?;
+    let detach = options.detach;
+    let selection = select(workspace, repository, &options.paths, &commit, revision, detach)?;
     check_stub_lengths(options, &selection)?;
     let mut report = StoreReport {
         already: selection.already.iter().map(RepoPath::to_string).collect(),
@@ -210,7 +228,9 @@ fn store_from_git(
     }
     if options.stub != StubPlace::None {
         tree::check_index_free(repository)?;
+        check_folders(workspace, &selection)?;
     }
+    let freed = free(workspace, repository, options, &selection, &mut report)?;
     if options.dry_run {
         report.items = preview(workspace, repository, options, &selection)?;
         return Ok(report);
@@ -218,9 +238,45 @@ fn store_from_git(
     report.initialised = init::ensure(workspace, &options.label)?;
     let mut archive = Archive::create(workspace)?;
     let done = take_in(workspace, repository, options, &mut archive, &selection, progress)
-        .and_then(|ready| finish(workspace, options, &mut archive, &ready, &commit.to_string()));
+        .and_then(|ready| {
+            finish(workspace, options, &mut archive, &ready, &freed, &commit.to_string())
+        });
     let deed = recorded(&mut archive, options, done)?;
     Ok(StoreReport { items: deed.items, evidence_segment: deed.segment, deed: deed.id, ..report })
+}
+
+/// What frees the paths at which a stub shall stand of what git would do to it.
+fn free(
+    workspace: &Workspace,
+    repository: &Repository,
+    options: &StoreOptions,
+    selection: &Selection,
+    report: &mut StoreReport,
+) -> Result<Vec<Change>> {
+    let detached =
+        selection.candidates.iter().filter_map(|it| Some((&it.path, it.detached.as_ref()?)));
+    let detached: Vec<_> = detached.collect();
+    let changes = match options.stub {
+        StubPlace::InPlace => {
+            let paths: Vec<RepoPath> = detached.iter().map(|(path, _)| (*path).clone()).collect();
+            detach::free(workspace, repository, &paths)?
+        }
+        // Nothing stands at the path then.
+        StubPlace::Sidecar | StubPlace::None => Vec::new(),
+    };
+    report.detached = detached
+        .into_iter()
+        .map(|(path, it)| Freed { path: path.to_string(), attributes: it.attributes.clone() })
+        .collect();
+    report.attributes_files = changes.iter().map(|change| change.path().to_string()).collect();
+    Ok(changes)
+}
+
+/// A folder that takes no stub is found before anything is written.
+fn check_folders(workspace: &Workspace, selection: &Selection) -> Result<()> {
+    let paths = selection.candidates.iter().map(|candidate| candidate.path.as_path());
+    let folders: BTreeSet<_> = paths.map(files::folder_of).collect();
+    folders.into_iter().try_for_each(|folder| files::check_writable(&workspace.top.join(folder)))
 }
 
 /// Stages stubs that stand in the work tree alone, with the segments of their deeds: after a
@@ -238,6 +294,7 @@ fn stage_again(
         };
         tree::write_segment(&workspace.top, &segment)?;
         paths.extend([path.clone(), segment.path]);
+        paths.extend(detach::holders(workspace, std::slice::from_ref(path))?);
     }
     repository.stage(&paths)
 }

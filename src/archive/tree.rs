@@ -26,8 +26,43 @@ pub enum After {
         /// Whether it is executable.
         executable: Executable,
     },
+    /// This file, which git converts on its way into the index.
+    Converted {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Whether it is executable.
+        executable: Executable,
+        /// What the index shall have; `None` leaves that to git.
+        staged: Option<Vec<u8>>,
+    },
     /// Nothing.
     Absent,
+}
+
+impl After {
+    /// The bytes of the work tree's file, and whether it is executable.
+    fn file(&self) -> Option<(&[u8], Executable)> {
+        match self {
+            Self::File { bytes, executable } | Self::Converted { bytes, executable, .. } => {
+                Some((bytes, *executable))
+            }
+            Self::Absent => None,
+        }
+    }
+
+    /// Whether these are the bytes that the work tree's file shall have.
+    pub fn has(&self, bytes: &[u8]) -> bool {
+        self.file().is_some_and(|(meant, _)| meant == bytes)
+    }
+
+    /// The bytes that the index shall have; `None` where git decides, or nothing shall stand there.
+    pub fn staged(&self) -> Option<&[u8]> {
+        match self {
+            Self::File { bytes, .. } => Some(bytes),
+            Self::Converted { staged, .. } => staged.as_deref(),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// One path and what shall become of it.
@@ -55,10 +90,7 @@ pub enum Standing {
 impl Step {
     /// SHA-256 of what shall stand at the path; `None` for nothing.
     pub fn after_digest(&self) -> Option<Digest> {
-        match &self.after {
-            After::File { bytes, .. } => Some(Digest::of(bytes)),
-            After::Absent => None,
-        }
+        self.after.file().map(|(bytes, _)| Digest::of(bytes))
     }
 }
 
@@ -176,11 +208,11 @@ fn write_batch(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
         let folder = match (&step.after, known) {
             (_, Some(folder)) => Some(folder),
             (After::Absent, None) => Folder::below(action, top, at)?.map(Arc::new),
-            (After::File { .. }, None) => Some(Arc::new(Folder::make_below(action, top, at)?)),
+            (_, None) => Some(Arc::new(Folder::make_below(action, top, at)?)),
         };
-        temps.push(match (&step.after, &folder) {
-            (After::File { bytes, executable }, Some(folder)) => {
-                let mut temp = folder.temp(*executable)?;
+        temps.push(match (step.after.file(), &folder) {
+            (Some((bytes, executable)), Some(folder)) => {
+                let mut temp = folder.temp(executable)?;
                 temp.write(bytes)?;
                 if steps.len() >= files::MANY_FILES {
                     temp.close();
@@ -231,26 +263,35 @@ fn place(
 fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> Result<()> {
     let mut wanted = Vec::with_capacity(steps.len() + 1);
     for step in steps {
-        match &step.after {
-            After::Absent => wanted.push((step.path.clone(), None)),
-            After::File { bytes, executable } => {
-                let mode = if *executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
-                let oid = repository.hash_blob(bytes)?;
-                wanted.push((step.path.clone(), Some((mode, oid))));
+        let entry = match step.after.file() {
+            None => None,
+            Some((_, executable)) => {
+                let mode = if executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
+                let oid = match step.after.staged() {
+                    Some(bytes) => repository.hash_blob(bytes)?,
+                    None => repository.clean_hashes(std::slice::from_ref(&step.path))?[0],
+                };
+                Some((mode, oid))
             }
-        }
+        };
+        wanted.push((step.path.clone(), entry));
     }
     let rendered = segment.map(Segment::render).transpose()?;
     if let (Some(segment), Some(bytes)) = (segment, &rendered) {
         let oid = repository.hash_blob(bytes)?;
         wanted.push((segment.path.clone(), Some((0o100_644, oid))));
     }
-    let wrong = repository.stage_as(&wanted)?;
+    let mut wrong = repository.stage_as(&wanted)?;
+    let left_to_git = |path: &RepoPath| {
+        let step = steps.iter().find(|step| step.path == *path);
+        step.is_some_and(|step| matches!(step.after, After::Converted { staged: None, .. }))
+    };
+    wrong.retain(|path| !left_to_git(path));
     if wrong.is_empty() {
         return Ok(());
     }
     for step in steps.iter().filter(|step| wrong.contains(&step.path)) {
-        if let After::File { bytes, .. } = &step.after {
+        if let Some(bytes) = step.after.staged() {
             repository.write_blob(bytes)?;
         }
     }

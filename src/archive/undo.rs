@@ -11,8 +11,10 @@ use serde::Serialize;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::fs::Executable;
-use crate::model::{Actor, DeedId, Digest, GitOid, RepoPath};
+use crate::git::{AttributeSource, IndexScope};
+use crate::model::{Actor, DeedId, Digest, GitOid, Item, RepoPath};
 
+use super::detach::{self, CONVERSIONS, Change, Detached};
 use super::explain::only_says;
 use super::intent::{Intent, IntentStep, Source};
 use super::lookup::{self, executable, sidecar_path};
@@ -89,11 +91,17 @@ fn take_back(
     let mut steps = Vec::new();
     let mut items = Vec::new();
     let mut covered = Vec::new();
+    let whose = first.event.tombstone.ok_or_else(|| cannot(first))?;
+    let (changes, freed) = attributes_back(workspace, archive, segment)?;
+    for change in &changes {
+        steps.push(change.step());
+        items.push(whose);
+    }
     for (record, _) in &segment.lines {
         let Some(id) = record.event.tombstone else { return Err(cannot(record)) };
         let stub = covered_stub(workspace, archive, record)?;
         covered.extend(stub.map(|(path, oid)| (path, Some((0o100_644, oid)))));
-        for step in steps_back(workspace, archive, record)? {
+        for step in steps_back(workspace, archive, record, &freed)? {
             steps.push(step);
             items.push(id);
         }
@@ -103,7 +111,7 @@ fn take_back(
     let gone =
         Step { path: segment.path.clone(), before: Some(Digest::of(&bytes)), after: After::Absent };
     steps.push((gone, Source::Absent));
-    items.push(first.event.tombstone.ok_or_else(|| cannot(first))?);
+    items.push(whose);
     let deed = DeedId::random();
     let meant = steps.iter().zip(&items).map(|((step, from), id)| IntentStep::of(step, *from, *id));
     let intent = Intent::new(workspace, ACTION, deed, meant);
@@ -139,6 +147,38 @@ fn covered_stub(
     Ok(Some((path, oid)))
 }
 
+/// What becomes of files with attributes, and the paths whose lines are taken out of them again:
+/// those that the deed freed. Where it took lines out, they come back.
+fn attributes_back(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    segment: &Segment,
+) -> Result<(Vec<Change>, Vec<RepoPath>)> {
+    let (mut freed, mut bound) = (Vec::new(), Vec::new());
+    for (record, _) in &segment.lines {
+        let (Some(id), Some(path)) = (record.event.tombstone, record.event.path.clone()) else {
+            continue;
+        };
+        if record.event.action == Action::Archive {
+            freed.extend(Detached::in_event(&record.event).map(|_| path));
+            continue;
+        }
+        let item = lookup::by_id(workspace, Some(&mut *archive), &id)?;
+        if detach::of_item(workspace, archive, &item)?.is_some() {
+            bound.push(path);
+        }
+    }
+    let repository = workspace.repository(ACTION)?;
+    let values = repository.attributes(&bound, &CONVERSIONS, AttributeSource::WorkTree)?;
+    let mut values = values.iter();
+    bound.retain(|_| values.next().is_some_and(|it| !detach::conversions(it).is_empty()));
+    let changes = match freed.is_empty() {
+        true => detach::free(workspace, repository, &bound)?,
+        false => detach::bind(workspace, &freed)?,
+    };
+    Ok((changes, freed))
+}
+
 fn cannot(record: &Record) -> Error {
     let why = "it is not a deed about the tree".to_owned();
     let object = record.event.action.as_str().to_owned();
@@ -160,6 +200,7 @@ fn steps_back(
     workspace: &Workspace,
     archive: &mut Archive,
     record: &Record,
+    freed: &[RepoPath],
 ) -> Result<Vec<(Step, Source)>> {
     let (Some(id), Some(path)) = (record.event.tombstone, record.event.path.clone()) else {
         return Err(cannot(record));
@@ -183,8 +224,14 @@ fn steps_back(
             let has_sidecar = workspace.top.join(beside.as_path()).exists() && on_disk.is_none();
             let before =
                 if has_sidecar { None } else { Some(stub_on_disk(workspace, &path, &stub)?) };
-            let after = file(bytes, executable(&item));
-            let mut steps = vec![(Step { path, before, after }, Source::Content)];
+            let (after, source) = match Detached::in_event(&record.event) {
+                Some(was) => {
+                    let after = detach::converted(workspace, &item, &path, freed, bytes, &was)?;
+                    (after, Source::Converted)
+                }
+                None => (file(bytes, executable(&item)), Source::Content),
+            };
+            let mut steps = vec![(Step { path, before, after }, source)];
             if has_sidecar {
                 let before = tree::digest_on_disk(&workspace.top, &beside)?;
                 steps.push((Step { path: beside, before, after: After::Absent }, Source::Absent));
@@ -192,7 +239,8 @@ fn steps_back(
             Ok(steps)
         }
         Action::Restore => {
-            let step = Step { path, before: Some(item.sha256), after: file(stub, Executable::No) };
+            let before = restored_on_disk(workspace, archive, &item, &path)?;
+            let step = Step { path, before, after: file(stub, Executable::No) };
             Ok(vec![(step, Source::Stub)])
         }
         // Other code may have the path by now, and keeps it.
@@ -203,6 +251,25 @@ fn steps_back(
         Action::StubDrop => Ok(Vec::new()),
         _ => Err(cannot(record)),
     }
+}
+
+/// The digest of the untouched content at `path`: git may have converted it.
+fn restored_on_disk(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    item: &Item,
+    path: &RepoPath,
+) -> Result<Option<Digest>> {
+    let repository = workspace.repository(ACTION)?;
+    let paths = std::slice::from_ref(path);
+    if detach::of_item(workspace, archive, item)?.is_some()
+        && let Some(entry) = repository.index(IndexScope::Paths(paths))?.into_iter().next()
+        && workspace.top.join(path.as_path()).is_file()
+        && repository.clean_hashes(paths)?.first() == Some(&entry.oid)
+    {
+        return tree::digest_on_disk(&workspace.top, path);
+    }
+    Ok(Some(item.sha256))
 }
 
 /// The digest of the untouched stub at `path`: git may have turned its line ends.

@@ -112,7 +112,8 @@ impl Workspace {
     pub fn repository(&self, action: &'static str) -> Result<&Repository> {
         match &self.repository {
             Some(repository) if repository.work_tree().is_some() => Ok(repository),
-            _ => Err(Error::NoRepository { action, path: self.cwd.clone() }),
+            Some(bare) => Err(Error::NoWorkTree { action, path: bare.git_dir().to_path_buf() }),
+            None => Err(Error::NoRepository { action, path: self.cwd.clone() }),
         }
     }
 

@@ -36,7 +36,13 @@ impl Place {
     /// The same command line with `extra` behind it, and `replaced` in it.
     fn again(&self, replaced: Option<(&str, &str)>, extra: &str) -> String {
         let mut out = String::from("git codex-archive");
+        // Behind `--` it would be a path.
+        let mut extra = extra;
         for argument in &self.arguments {
+            if argument == "--" && !extra.is_empty() {
+                out.push(' ');
+                out.push_str(std::mem::take(&mut extra));
+            }
             let argument = argument.to_string_lossy();
             let argument = match replaced {
                 Some((from, to)) if argument == from => to.into(),
@@ -86,6 +92,10 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
         Error::UnsafeOwner { path } => {
             let path = quote(&path.to_string_lossy());
             one(format!("git config --global --add safe.directory {path}"))
+        }
+        Error::NoWorkTree { path, .. } => {
+            let path = quote(&path.to_string_lossy());
+            one(format!("git -C {path} worktree add --detach work-tree"))
         }
         Error::NoRepository { action: "archive", .. } => one(place.again(None, "--commit COMMIT")),
         Error::NoRepository { .. } => one("git init && git codex-archive init".to_owned()),
@@ -143,7 +153,11 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
             format!("git update-index --no-skip-worktree {}", path())
         }
         Refusal::Flagged { .. } => format!("git add {0} && git commit -- {0}", path()),
-        Refusal::Filtered { .. } => format!("git check-attr --all -- {}", path()),
+        Refusal::Filtered { .. } => place.again(None, "--detach-attributes"),
+        Refusal::NotFreed { .. } | Refusal::NotConverted { .. } => {
+            format!("git check-attr --all -- {}", path())
+        }
+        Refusal::PointerOnly => format!("git lfs pull --include {}", quote(object)),
         Refusal::OtherLabel { label } => place.again(Some((object, label)), ""),
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
@@ -170,6 +184,9 @@ fn not_found(action: &str, object: &str, why: &str, place: &Place) -> Option<Str
         }
         "archive" if why.starts_with("it is not in commit") => {
             format!("git add -f -- {path} && git commit -- {path}")
+        }
+        "archive" if why.starts_with("it belongs to another repository") => {
+            format!("cd {}", place.path(why.split('`').nth(1).unwrap_or(".")))
         }
         "archive" => "git ls-files".to_owned(),
         "resolve" if why.contains("no commit yet") => "git commit".to_owned(),

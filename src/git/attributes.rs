@@ -47,7 +47,7 @@ impl Repository {
         parse(&answer, paths, names)
     }
 
-    fn check_attr(&self, names: &[&str], options: &[&str]) -> Command {
+    pub(super) fn check_attr(&self, names: &[&str], options: &[&str]) -> Command {
         let mut command = self.reading(["check-attr", "-z", "--stdin"]);
         command.args(options).args(names);
         command
@@ -96,7 +96,7 @@ impl Drop for TempIndex {
 }
 
 /// Parses `<path>` NUL `<name>` NUL `<value>` NUL for each path and name.
-fn parse(answer: &[u8], paths: &[RepoPath], names: &[&str]) -> Result<Vec<Vec<String>>> {
+pub(super) fn parse(answer: &[u8], paths: &[RepoPath], names: &[&str]) -> Result<Vec<Vec<String>>> {
     let fields = plumbing::fields(ACTION, answer)?;
     if fields.len() != paths.len() * names.len() * 3 {
         return Err(plumbing::odd_answer(ACTION, answer));

@@ -52,6 +52,18 @@ pub enum IndexFlag {
     IntentToAdd,
 }
 
+impl IndexFlag {
+    /// Its name, as `git update-index` and `git add` have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::AssumeUnchanged => "assume-unchanged",
+            Self::SkipWorktree => "skip-worktree",
+            Self::IntentToAdd => "intent-to-add",
+        }
+    }
+}
+
 /// One entry of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexEntry {

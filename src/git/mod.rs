@@ -4,6 +4,7 @@
 //! fetched yet) git reads instead, and callers do not see which. No file of the work tree is
 //! written, no message of git is parsed, every path passes between NUL bytes.
 
+mod as_if;
 mod attributes;
 mod cached_trees;
 mod cat_file;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 
+pub use as_if::AsIf;
 pub use attributes::AttributeSource;
 pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};

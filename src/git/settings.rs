@@ -23,6 +23,11 @@ impl Repository {
         Ok(self.read_setting(&["--type=bool", "--get"], key)?.as_deref() == Some("false"))
     }
 
+    /// Whether `key` is set to a word for "yes".
+    pub fn setting_is_true(&self, key: &str) -> Result<bool> {
+        Ok(self.read_setting(&["--type=bool", "--get"], key)?.as_deref() == Some("true"))
+    }
+
     fn read_setting(&self, options: &[&str], key: &str) -> Result<Option<String>> {
         check_key(key)?;
         let mut command = self.reading(["config", "-z"]);

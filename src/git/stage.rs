@@ -27,6 +27,9 @@ const MANY_PATHS: usize = 32;
 /// How often, and how long, another process's short hold on the index is waited for.
 const LOCK_WAITS_MS: &[u64] = &[10, 20, 40, 80, 160, 320];
 
+/// Whether git keeps folders outside a sparse checkout as one entry each.
+const SPARSE: &str = "index.sparse";
+
 const LINK: u32 = 0o120_000;
 
 impl Repository {
@@ -155,7 +158,7 @@ impl Repository {
             command.args(options);
             let output = plumbing::run(STAGE, command, input)?;
             if output.status.success() {
-                return Ok(());
+                return self.collapse_again();
             }
             let lock = self.index_lock()?;
             if lock.symlink_metadata().is_err() {
@@ -166,6 +169,17 @@ impl Repository {
                 None => return Err(Error::Locked { path: lock }),
             }
         }
+    }
+
+    /// Writes a sparse index as one again: what was written is right either way, and large.
+    fn collapse_again(&self) -> Result<()> {
+        if !self.git_dir.join("info/sparse-checkout").exists() || !self.setting_is_true(SPARSE)? {
+            return Ok(());
+        }
+        let mut command = self.command(self.home(), &["--no-pager", "--no-replace-objects"]);
+        command.args(["update-index", "--force-write-index"]);
+        // Where another process has the index, or git is too old for it, the index stays in full.
+        plumbing::run(STAGE, command, &[]).map(drop)
     }
 
     fn index_lock(&self) -> Result<PathBuf> {

@@ -9,6 +9,7 @@ mod common;
 
 mod bad_input;
 mod citations;
+mod detached;
 mod edits;
 mod forgeries;
 mod formats;

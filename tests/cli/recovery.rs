@@ -145,6 +145,42 @@ fn store_killed() {
     });
 }
 
+/// Files that git converts, though not these bytes of theirs.
+fn converted() -> TestRepo {
+    let repo = TestRepo::ready();
+    repo.file(".gitattributes", "*.py ident\n").commit("ident");
+    repo
+}
+
+#[test]
+fn store_that_frees_its_paths_killed() {
+    if !can_trace() {
+        return;
+    }
+    let line = [&STORE[..], &["--detach-attributes"]].concat();
+    stopped_everywhere("signal=KILL", &converted(), &line, reset, |repo, _| {
+        repo.archive(&line).ok();
+        assert_eq!(repo.read(".gitattributes").lines().count(), 3);
+        assert!(repo.read("src/live.py").starts_with("# codex-tombstone v1\n"));
+    });
+}
+
+#[test]
+fn restore_of_a_freed_path_killed() {
+    if !can_trace() {
+        return;
+    }
+    let repo = converted();
+    repo.archive([&STORE[..], &["--detach-attributes"]].concat()).ok();
+    repo.try_commit("archive").ok();
+    let line = ["restore", "src/old.py", "--stage", "--quiet"];
+    stopped_everywhere("signal=KILL", &repo, &line, reset, |repo, _| {
+        repo.archive(line).ok();
+        assert_eq!(repo.read("src/old.py"), "print('old')\n");
+        assert_eq!(repo.read(".gitattributes").lines().count(), 2);
+    });
+}
+
 #[test]
 fn the_first_store_of_a_repository_killed() {
     if !can_trace() {

@@ -21,6 +21,7 @@ pub struct TestRepo {
     pub top: PathBuf,
     cwd: PathBuf,
     env: Vec<(String, String)>,
+    user: Option<u32>,
 }
 
 impl TestRepo {
@@ -41,7 +42,7 @@ impl TestRepo {
         let world = Arc::new(World::new());
         let top = world.path(name);
         fs::create_dir(&top).unwrap();
-        Self { world, cwd: top.clone(), top, env: Vec::new() }
+        Self { world, cwd: top.clone(), top, env: Vec::new(), user: None }
     }
 
     /// A repository with one archived-to-be file and one more, committed.
@@ -82,6 +83,13 @@ impl TestRepo {
         repo
     }
 
+    /// The same repository as another user of the system types in it; only root may say so.
+    pub fn as_user(&self, uid: u32) -> Self {
+        let mut repo = self.clone();
+        repo.user = Some(uid);
+        repo
+    }
+
     /// The same repository, seen from a folder of it.
     pub fn at(&self, folder: &str) -> Self {
         let mut repo = self.clone();
@@ -101,7 +109,8 @@ impl TestRepo {
         let mut git = self.world.command("git", &self.world.path("."));
         git.args(["clone", "-q", url]).arg(&top);
         run(git, None).ok();
-        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new() }.configured()
+        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new(), user: None }
+            .configured()
     }
 
     /// A bare repository beside this one, which this one calls `origin`, and which has its `main`.
@@ -126,13 +135,19 @@ impl TestRepo {
     pub fn worktree(&self, name: &str) -> Self {
         let top = self.world.path(name);
         self.git([OsStr::new("worktree"), "add".as_ref(), "-q".as_ref(), top.as_ref()]).ok();
-        Self { world: self.world.clone(), cwd: top.clone(), top, env: self.env.clone() }
+        Self {
+            world: self.world.clone(),
+            cwd: top.clone(),
+            top,
+            env: self.env.clone(),
+            user: self.user,
+        }
     }
 
     /// What stands in another folder of this world.
     pub fn beside(&self, name: &str) -> Self {
         let top = self.world.path(name);
-        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new() }
+        Self { world: self.world.clone(), cwd: top.clone(), top, env: Vec::new(), user: None }
     }
 
     /// Where git keeps what worktrees share; `.git` where there is no repository.
@@ -212,6 +227,10 @@ impl TestRepo {
     fn command(&self, program: &str) -> Command {
         let mut command = self.world.command(program, &self.cwd);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(uid) = self.user {
+            std::os::unix::process::CommandExt::uid(&mut command, uid);
+            std::os::unix::process::CommandExt::gid(&mut command, uid);
+        }
         command
     }
 

@@ -19,6 +19,7 @@ const EXAMPLES: &str = "Examples:
   git codex-archive store _codex_ src/legacy 'docs/*.old.md' --by marc --reason dead \\
       --tag legacy --metadata ticket=OPS-1234
   git codex-archive store _codex_ schema.xml --reason replaced --sidecar --dry-run
+  git codex-archive store _codex_ assets/logo.psd --reason dead --detach-attributes
 
 All paths are archived in one deed: all of them or none. Where standard output is no terminal, the
 answer is JSON.";
@@ -66,6 +67,10 @@ pub struct Args {
     /// Leave the file as it is
     #[arg(long)]
     no_stub: bool,
+    /// Free a file of its filter, encoding or ident: adds a line to .gitattributes and stages it too.
+    /// Under git-lfs the content is archived, not the pointer
+    #[arg(long)]
+    detach_attributes: bool,
     /// Say what would be archived, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -112,6 +117,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Stored> {
         restricted: args.restricted,
         delete_after: args.delete_after.clone(),
         stub,
+        detach: args.detach_attributes,
         dry_run: args.dry_run,
     };
     let report = store(&context.workspace, &options, &context.ui.progress())?;
@@ -146,12 +152,18 @@ impl Report for Stored {
             return;
         }
         self.write_items(out);
+        for freed in &report.detached {
+            out.field("detached", format!("{} ({})", freed.path, freed.attributes.join(", ")));
+        }
         if report.dry_run {
             out.line("This was a dry run: nothing was changed.");
             return;
         }
         if let Some(segment) = &report.evidence_segment {
             out.field("segment", segment);
+        }
+        for file in &report.attributes_files {
+            out.field("staged", file);
         }
         for file in &report.initialised {
             out.field("staged", file);

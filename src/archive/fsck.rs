@@ -11,7 +11,7 @@ use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
 use crate::progress::Progress;
 
 use super::journaled::record_of;
-use super::{Archive, Workspace, lookup, pending, recovery};
+use super::{Archive, Workspace, agree, lookup, pending, recovery};
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
@@ -83,6 +83,7 @@ pub fn fsck(
     let mut report = FsckReport { complaints: archive.integrity()?, ..FsckReport::default() };
     check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
     check_evidence(&mut archive, &mut report)?;
+    agree::check_items(&mut archive, &mut report)?;
     report.waiting = pending(workspace)?.iter().map(|intent| intent.deed.to_string()).collect();
     report.ok = report.complaints.is_empty() && report.damaged.iter().all(|it| it.healed);
     Ok(report)
@@ -147,27 +148,42 @@ fn heal(
     actor: &Actor,
 ) -> Result<bool> {
     for item in items {
-        let Some(bytes) = lookup::from_git(workspace, item)? else { continue };
+        let Some((bytes, sha256)) = true_bytes(workspace, item)? else { continue };
+        let size_bytes = bytes.len() as u64;
         let encoded = Encoder::new()?.encode(&bytes)?;
         let mut event = Event::new(Action::Repair, actor.as_str());
         event.repo = Some(item.repo.clone());
         event.path = Some(item.path.clone());
-        event.sha256 = Some(item.sha256);
-        event.size = Some(item.size_bytes);
+        event.sha256 = Some(sha256);
+        event.size = Some(size_bytes);
         event.git_blob = Some(item.git_blob);
         event.tombstone = Some(item.tombstone);
         event.reason = Some("stored bytes were damaged, healed from git".to_owned());
         archive.journaled(&item.repo, DeedId::random(), |transaction| {
+            transaction.catalog().set_content(row, &sha256, size_bytes)?;
             transaction.catalog().replace_run(row, &encoded.frame, &encoded.frame_sha256)?;
             Ok(((), vec![(event, Some(item.row_id))]))
         })?;
-        return Ok(archive.artifact_content(row, item.size_bytes, &item.sha256).is_ok());
+        return Ok(archive.artifact_content(row, size_bytes, &sha256).is_ok());
     }
     Ok(false)
 }
 
+/// git's bytes of an item, if its id is made of them: the digest in a damaged row proves nothing.
+fn true_bytes(workspace: &Workspace, item: &Item) -> Result<Option<(Vec<u8>, Digest)>> {
+    let Some(repository) = &workspace.repository else { return Ok(None) };
+    let Some(bytes) = repository.blob(&item.git_blob)? else { return Ok(None) };
+    let sha256 = Digest::of(&bytes);
+    let named = Item { sha256, ..item.clone() };
+    Ok(lookup::belongs(&named).then_some((bytes, sha256)))
+}
+
 /// Computes every record's digest again and follows every chain to its head.
 pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
+    archive.at_one_moment(|archive| follow_chains(archive, report))
+}
+
+fn follow_chains(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
     let mut heads: BTreeMap<LogId, Option<Head>> = BTreeMap::new();
     let mut after = 0;
     loop {
@@ -199,12 +215,20 @@ pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> 
     for log in archive.ledger().logs()? {
         let last = heads.get(&log.log).and_then(Option::as_ref);
         let (seq, digest) = last.map_or((0, Digest::ZERO), |head| (head.seq, head.digest));
-        if (seq, digest) != (log.seq, log.digest) {
-            report.complaints.push(format!(
-                "log {} ends at record {seq}, but its head says {}: records are missing",
-                log.log, log.seq
-            ));
+        if (seq, digest) == (log.seq, log.digest) {
+            continue;
         }
+        let what = if seq < log.seq {
+            format!(
+                "it ends at record {seq}, but its head says {}: its tail was truncated",
+                log.seq
+            )
+        } else if seq > log.seq {
+            format!("it ends at record {seq}, but its head says {}: its tail was added", log.seq)
+        } else {
+            format!("its head is not record {seq}: one of the two was edited")
+        };
+        report.complaints.push(format!("log {}: {what}", log.log));
     }
     Ok(())
 }

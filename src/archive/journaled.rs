@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use crate::backend::{
     Access, Catalog, Driver, Ledger, LogHead, NewRecord, Sqlite, StoredRecord, apply,
-    schema_version,
+    schema_complaints, schema_version,
 };
 use crate::blob;
 use crate::clock::Timestamp;
@@ -98,9 +98,20 @@ impl Archive {
         schema_version(self.driver.as_mut())
     }
 
-    /// What the database itself complains of.
+    /// What the database itself complains of, and what in its schema is not ours.
     pub fn integrity(&mut self) -> Result<Vec<String>> {
-        self.driver.integrity()
+        let mut complaints = self.driver.integrity()?;
+        complaints.extend(schema_complaints(self.driver.as_mut())?);
+        Ok(complaints)
+    }
+
+    /// Runs `work`, which only reads, on the archive as it is at one moment: what others write
+    /// meanwhile is not seen in part.
+    pub fn at_one_moment<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.driver.begin_reading()?;
+        let done = work(self);
+        self.driver.rollback();
+        done
     }
 
     /// The journal.
@@ -337,7 +348,13 @@ pub fn record_of(stored: &StoredRecord) -> Result<Record> {
         .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
     let digest = record.digest()?;
     if digest != stored.digest {
-        return Err(damaged(format!("its digest is {digest}, the table says {}", stored.digest)));
+        let why =
+            format!("it was edited: its digest is {digest}, the table says {}", stored.digest);
+        return Err(damaged(why));
+    }
+    if stored.action != record.event.action.as_str() {
+        let why = format!("its row calls it {}, and it is {}", stored.action, record.event.action);
+        return Err(damaged(escape_line(&why)));
     }
     Ok(record)
 }

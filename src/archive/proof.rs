@@ -4,13 +4,13 @@
 //! a record of the table, in order and without a gap; each record of a log that this archive
 //! writes must be in it when a segment of the tree has it. Only reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::evidence::{JournalLine, Record};
-use crate::model::{Digest, Finding, LogId, Rule, Severity};
+use crate::evidence::{Action, JournalLine, LastLine, Record};
+use crate::model::{DeedId, Digest, Finding, LogId, Rule, Severity};
 
 use super::fsck::{FsckReport, check_evidence};
 use super::{Archive, Workspace, segments};
@@ -36,11 +36,24 @@ const JOURNAL_SHORT: Rule = rule(
     Severity::Warning,
     "The journal lacks the table's last records; the next changing command appends them.",
 );
+const JOURNAL_CUT: Rule = rule(
+    "journal-cut",
+    Severity::Error,
+    "The journal was truncated: it lacks records of several commands at its end, and a crash loses \
+     only the last one's.",
+);
 const JOURNAL_GAP: Rule = rule(
     "journal-gap",
     Severity::Error,
-    "Records of the table are missing in the middle of the journal, or stand in another order.",
+    "Records of the table are missing in the middle of the journal: lines were deleted.",
 );
+const JOURNAL_ORDER: Rule = rule(
+    "journal-order",
+    Severity::Error,
+    "Lines of the journal stand in another order than they were written: they were reordered.",
+);
+const JOURNAL_TWICE: Rule =
+    rule("journal-twice", Severity::Error, "A line of the journal is a duplicate of another.");
 const JOURNAL_EDITED: Rule =
     rule("journal-edited", Severity::Error, "A line of the journal is not what was written.");
 const SEGMENT_INVALID: Rule =
@@ -62,7 +75,10 @@ pub const RULES: &[&Rule] = &[
     &TABLE_SHORT,
     &JOURNAL_TORN,
     &JOURNAL_SHORT,
+    &JOURNAL_CUT,
     &JOURNAL_GAP,
+    &JOURNAL_ORDER,
+    &JOURNAL_TWICE,
     &JOURNAL_EDITED,
     &SEGMENT_INVALID,
     &SEGMENT_DIFFERS,
@@ -71,6 +87,11 @@ pub const RULES: &[&Rule] = &[
 
 /// At most this many findings about one place: one cause can break every line behind it.
 const MOST: usize = 20;
+
+const ANOTHER: &str = "the table has another record: it was edited or inserted";
+
+/// At most this many rows of one gap are looked for further on.
+const MOST_SKIPPED: usize = 100_000;
 
 /// What was seen.
 #[derive(Debug, Default, Serialize)]
@@ -112,10 +133,10 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
 enum Known {
     /// It is there, in this row.
     Same(i64),
-    /// Another record has its number in this row, and both follow the same one.
-    Forked(i64),
-    /// Another record has its number in this row.
-    Other(i64),
+    /// Another record has its number, and both follow the same one.
+    Forked,
+    /// Another record has its number.
+    Other,
     /// The log is this archive's, and has no record of that number.
     Lost,
     /// The log is unknown.
@@ -126,13 +147,13 @@ fn look_up(archive: &mut Archive, record: &Record, digest: Digest) -> Result<Kno
     let mut ledger = archive.ledger();
     match ledger.digest_at(&record.log, record.seq)? {
         Some((row, known)) if known == digest => Ok(Known::Same(row)),
-        Some((row, _)) => {
+        Some(_) => {
             let before = match record.seq {
                 1 => Some(Digest::ZERO),
                 seq => ledger.digest_at(&record.log, seq - 1)?.map(|(_, digest)| digest),
             };
             let forked = before == Some(record.prev);
-            Ok(if forked { Known::Forked(row) } else { Known::Other(row) })
+            Ok(if forked { Known::Forked } else { Known::Other })
         }
         None => {
             let ours = archive.own_logs()?.contains(&record.log);
@@ -147,6 +168,12 @@ struct Walk {
     /// Whether this archive's file is nobody else's: rows of the table are then lines here.
     alone: bool,
     last_row: i64,
+    /// Lines since then that may be those of the rows that follow it.
+    unread: i64,
+    /// Rows whose lines were not where they should be, and may come yet.
+    skipped: BTreeSet<i64>,
+    /// The first and the last row of each gap, and the line behind it.
+    gaps: Vec<(i64, i64, String)>,
     /// A line that may be edited, or of a second writer: the next one tells.
     doubtful: Option<(u64, Record, Digest)>,
     findings: Vec<Finding>,
@@ -155,17 +182,22 @@ struct Walk {
 impl Walk {
     fn found(&mut self, rule: &'static Rule, message: String) {
         if self.findings.len() < MOST {
-            // The table has every line: put aside, the journal is written anew by the next change.
-            let hint = match rule.id {
-                "journal-edited" | "journal-gap" => {
-                    let place = self.place.replace('\'', "'\\''");
-                    format!("mv '{place}' '{place}.edited'")
-                }
-                "two-writers" => "git codex-archive evidence new-log".to_owned(),
-                _ => "git codex-archive evidence log".to_owned(),
-            };
             let finding = Finding::new(rule, &*self.place, message);
-            self.findings.push(finding.hint(hint));
+            self.findings.push(finding.hint(self.hint(rule)));
+        }
+    }
+
+    fn hint(&self, rule: &Rule) -> String {
+        match rule.id {
+            // The table has every line: put aside, the journal is written anew by the next change.
+            "journal-edited" | "journal-gap" | "journal-order" | "journal-twice"
+            | "journal-cut" => {
+                let place = self.place.replace('\'', "'\\''");
+                format!("mv '{place}' '{place}.edited'")
+            }
+            "journal-short" => String::new(),
+            "two-writers" => "git codex-archive evidence new-log".to_owned(),
+            _ => "git codex-archive evidence log".to_owned(),
         }
     }
 
@@ -176,8 +208,7 @@ impl Walk {
             Err(fault) => {
                 self.settle(None);
                 self.found(&JOURNAL_EDITED, format!("line {number}: {fault}"));
-                // It stands for some row: what follows is not missing for it.
-                self.last_row += 1;
+                self.unread += 1;
                 return Ok(());
             }
         };
@@ -185,26 +216,51 @@ impl Walk {
         let name = name(number, &record);
         match look_up(archive, &record, digest)? {
             Known::Same(row) => {
-                if self.alone && row > self.last_row + 1 {
-                    self.found(&JOURNAL_GAP, format!("{name}: records before it are missing"));
-                } else if row <= self.last_row {
-                    self.found(&JOURNAL_GAP, format!("{name}: it stands behind a later one"));
-                }
-                self.last_row = row;
+                self.in_order(row, &name);
             }
-            Known::Forked(row) => {
-                self.last_row = row;
+            Known::Forked => {
+                self.unread += 1;
                 self.doubtful = Some((number, record, digest));
             }
-            Known::Other(row) => {
-                self.last_row = row;
-                self.found(&JOURNAL_EDITED, format!("{name}: the table has another record"));
+            Known::Other => {
+                self.unread += 1;
+                self.found(&JOURNAL_EDITED, format!("{name}: {ANOTHER}"));
             }
             Known::Lost | Known::Foreign => {
-                self.found(&TABLE_SHORT, format!("{name}: the table lacks this record"));
+                let words = "the table lacks this record: it was inserted, or lost there";
+                self.found(&TABLE_SHORT, format!("{name}: {words}"));
             }
         }
         Ok(())
+    }
+
+    /// Says whether the line of this row stands behind that of the row before.
+    fn in_order(&mut self, row: i64, name: &str) {
+        if self.skipped.remove(&row) {
+            self.found(&JOURNAL_ORDER, format!("{name}: it was reordered, behind a later one"));
+            return;
+        }
+        if row <= self.last_row {
+            self.found(&JOURNAL_TWICE, format!("{name}: it is a duplicate of an earlier line"));
+            return;
+        }
+        let first = self.last_row + 1 + std::mem::take(&mut self.unread);
+        if self.alone && first < row {
+            self.skipped.extend((first..row).take(MOST_SKIPPED));
+            self.gaps.push((first, row - 1, name.to_owned()));
+        }
+        self.last_row = row;
+    }
+
+    /// Says which rows' lines were nowhere.
+    fn end(&mut self) {
+        for (first, last, name) in std::mem::take(&mut self.gaps) {
+            let lost = (first..=last).filter(|row| self.skipped.contains(row)).count();
+            if lost > 0 {
+                let message = format!("{name}: {lost} records before it are missing (deleted)");
+                self.found(&JOURNAL_GAP, message);
+            }
+        }
     }
 
     /// Names what a doubtful line is: where the journal goes on from it, or has the table's record
@@ -216,9 +272,9 @@ impl Walk {
             next.log == record.log && (next.prev == digest || next.seq == record.seq)
         });
         if goes_on {
-            self.found(&TWO_WRITERS, format!("{name}: the table has another successor"));
+            self.found(&TWO_WRITERS, format!("{name}: a fork, the table has another successor"));
         } else {
-            self.found(&JOURNAL_EDITED, format!("{name}: the table has another record"));
+            self.found(&JOURNAL_EDITED, format!("{name}: {ANOTHER}"));
         }
     }
 }
@@ -229,7 +285,18 @@ fn name(number: u64, record: &Record) -> String {
 
 fn journal(archive: &mut Archive, alone: bool, report: &mut ProofReport) -> Result<()> {
     let place = archive.journal().path().display().to_string();
-    let mut walk = Walk { place, alone, last_row: 0, doubtful: None, findings: Vec::new() };
+    // What is recorded from here on may stand in the journal in a moment.
+    let newest = archive.ledger().newest(1)?.first().map_or(0, |record| record.row_id);
+    let mut walk = Walk {
+        place,
+        alone,
+        last_row: 0,
+        unread: 0,
+        skipped: BTreeSet::new(),
+        gaps: Vec::new(),
+        doubtful: None,
+        findings: Vec::new(),
+    };
     for line in archive.journal().lines()? {
         let line = line?;
         if line.is_torn {
@@ -241,16 +308,35 @@ fn journal(archive: &mut Archive, alone: bool, report: &mut ProofReport) -> Resu
         walk.line(archive, &line)?;
     }
     walk.settle(None);
-    let missing = match alone {
-        true => archive.ledger().records_after(walk.last_row, 1000)?.len(),
-        false => 0,
-    };
-    if missing > 0 {
-        let more = if missing == 1000 { "at least " } else { "" };
-        let message = format!("it lacks {more}{missing} of the table's records at its end");
-        walk.findings.push(Finding::new(&JOURNAL_SHORT, &*walk.place, message));
+    walk.end();
+    if alone {
+        missing_at_end(archive, &mut walk, newest)?;
     }
     report.findings.append(&mut walk.findings);
+    Ok(())
+}
+
+/// Says what the journal lacks of the table's records up to the row `newest`.
+fn missing_at_end(archive: &mut Archive, walk: &mut Walk, newest: i64) -> Result<()> {
+    let mut missing = archive.ledger().records_after(walk.last_row + walk.unread, 1000)?;
+    let more = if missing.len() == 1000 { "at least " } else { "" };
+    missing.retain(|record| record.row_id <= newest);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A log begins in the transaction of its first deed.
+    let begins = Action::LogStart.as_str();
+    let deeds: BTreeSet<DeedId> =
+        missing.iter().filter(|record| record.action != begins).map(|record| record.deed).collect();
+    let count = missing.len();
+    let absent = archive.journal().tail()?.last == LastLine::Absent;
+    let (rule, words) = match deeds.len() {
+        0 | 1 => (&JOURNAL_SHORT, ""),
+        _ if absent => (&JOURNAL_SHORT, ": there is no file"),
+        _ => (&JOURNAL_CUT, ", of several commands: its tail was truncated"),
+    };
+    let message = format!("it lacks {more}{count} of the table's records at its end{words}");
+    walk.findings.push(Finding::new(rule, &*walk.place, message).hint(walk.hint(rule)));
     Ok(())
 }
 
@@ -279,10 +365,8 @@ fn tree(
                     continue;
                 }
                 // Two valid chains are two writers; a broken one is damage.
-                Known::Forked(_) if whole => (&TWO_WRITERS, "the table has another successor"),
-                Known::Forked(_) | Known::Other(_) => {
-                    (&SEGMENT_DIFFERS, "the table has another record")
-                }
+                Known::Forked if whole => (&TWO_WRITERS, "the table has another successor"),
+                Known::Forked | Known::Other => (&SEGMENT_DIFFERS, "the table has another record"),
                 Known::Lost => (&TABLE_SHORT, "the table lacks this record"),
             };
             let message = format!("record {} of log {}: {what}", record.seq, record.log);
@@ -334,13 +418,17 @@ mod tests {
         let all: Vec<&str> = lines.iter().map(String::as_str).collect();
         let [a, b, c, d, e] = all[..] else { panic!("{} lines", all.len()) };
         assert_eq!(rules(&workspace, &all), [""; 0]);
-        assert_eq!(rules(&workspace, &[a, b, c]), ["journal-short"]);
-        assert_eq!(rules(&workspace, &[]), ["journal-short"]);
+        assert_eq!(rules(&workspace, &[a, b, c, d]), ["journal-short"]);
+        assert_eq!(rules(&workspace, &[a, b, c]), ["journal-cut"]);
+        assert_eq!(rules(&workspace, &[]), ["journal-cut"]);
         assert_eq!(rules(&workspace, &[a, c, d, e]), ["journal-gap"]);
-        assert_eq!(rules(&workspace, &[a, b, d, c, e]), ["journal-gap"; 3]);
-        assert_eq!(rules(&workspace, &[a, b, b, c, d, e]), ["journal-gap"]);
+        assert_eq!(rules(&workspace, &[a, b, d, c, e]), ["journal-order"]);
+        assert_eq!(rules(&workspace, &[a, b, b, c, d, e]), ["journal-twice"]);
         assert_eq!(rules(&workspace, &[a, "{}", c, d, e]), ["journal-edited"]);
+        assert_eq!(rules(&workspace, &[a, b, "{}", c, d, e]), ["journal-edited"]);
+        assert_eq!(rules(&workspace, &[a, c, d, b]), ["journal-order", "journal-short"]);
         let edited = b.replace("marc", "mark");
+        assert_eq!(rules(&workspace, &[a, &edited, b, c, d, e])[..1], ["two-writers"]);
         assert_eq!(rules(&workspace, &[a, &edited, c, d, e]), ["journal-edited"]);
         let edited = e.replace("marc", "mark");
         assert_eq!(rules(&workspace, &[a, b, c, d, &edited]), ["journal-edited"]);

@@ -50,6 +50,8 @@ pub struct StoredRecord {
     pub digest: Digest,
     /// The item it is about, where it is in this archive.
     pub item_id: Option<i64>,
+    /// Its action, as the column has it.
+    pub action: String,
     /// The canonical JSON of the rest.
     pub body: Vec<u8>,
 }
@@ -74,7 +76,7 @@ pub struct Ledger<'a> {
 
 const RECORD: &str =
     "SELECT e.id, l.uuid, e.seq, p.digest, k.deed, e.digest, e.item_id, k.first_seq,
-  e.block_id
+  e.block_id, e.action
 FROM evidence e JOIN log l ON l.id = e.log_id JOIN evidence_block k ON k.id = e.block_id
 LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1";
 
@@ -207,6 +209,12 @@ impl<'a> Ledger<'a> {
         self.read(&sql, &[item.into()])
     }
 
+    /// The records about the items in the rows from `first` to `last`, oldest first.
+    pub fn records_about_rows(&mut self, first: i64, last: i64) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} WHERE e.item_id >= ? AND e.item_id <= ? ORDER BY e.id");
+        self.read(&sql, &[first.into(), last.into()])
+    }
+
     /// Records after the row `after`, oldest first, at most `limit`.
     pub fn records_after(&mut self, after: i64, limit: u64) -> Result<Vec<StoredRecord>> {
         let sql = format!("{RECORD} WHERE e.id > ? ORDER BY e.id LIMIT ?");
@@ -244,6 +252,7 @@ impl<'a> Ledger<'a> {
                 deed: DeedId::from_slice(row.bytes(4)?).ok_or_else(damaged)?,
                 digest: digest_in(row, 5)?,
                 item_id: row.int_or_null(6)?,
+                action: row.text(9)?.to_owned(),
                 body: body.ok_or_else(damaged)?.clone(),
             });
         }

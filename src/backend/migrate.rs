@@ -1,10 +1,12 @@
 //! The schema, as numbered steps that are applied once and checked by their digest.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::model::{ArchiveId, Digest};
+use crate::model::{ArchiveId, Digest, escape_line};
 
-use super::{Dialect, Driver, Value};
+use super::{Dialect, Driver, Sqlite, Value};
 
 struct Migration {
     version: i64,
@@ -61,6 +63,28 @@ pub fn schema_version(driver: &mut dyn Driver) -> Result<i64> {
         return Err(Error::NewerSchema { place, found, known: LATEST_VERSION });
     }
     Ok(found)
+}
+
+/// What in this database's schema is not what the migrations make, by name.
+pub fn schema_complaints(driver: &mut dyn Driver) -> Result<Vec<String>> {
+    // SQLite keeps the text of each statement, so that the same statements make the same text.
+    let objects = |driver: &mut dyn Driver| -> Result<BTreeMap<String, String>> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE substr(name, 1, 7) <> 'sqlite_'";
+        let rows = driver.query(sql, &[])?;
+        rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect()
+    };
+    let found = objects(driver)?;
+    let mut sample = Sqlite::in_memory()?;
+    apply_in_transaction(&mut sample, Timestamp::from_unix_ms(0))?;
+    let meant = objects(&mut sample)?;
+    let names: BTreeSet<&String> = found.keys().chain(meant.keys()).collect();
+    let complaint = |name: &String| match (found.get(name), meant.get(name)) {
+        (Some(found), Some(meant)) if found == meant => None,
+        (Some(_), Some(_)) => Some(format!("`{name}` in the schema is not what it should be")),
+        (Some(_), None) => Some(format!("`{name}` in the schema is not ours")),
+        (None, _) => Some(format!("`{name}` is missing in the schema")),
+    };
+    Ok(names.into_iter().filter_map(complaint).map(|words| escape_line(&words)).collect())
 }
 
 /// Applies what is missing, in one transaction; returns how many steps that were.

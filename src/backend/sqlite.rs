@@ -59,6 +59,13 @@ impl Sqlite {
         Ok(this)
     }
 
+    /// A database that is in no file, for as long as it is open.
+    pub(super) fn in_memory() -> Result<Self> {
+        let place = ":memory:".to_owned();
+        let connection = Connection::open_in_memory().map_err(|e| wrap("open", &place, e))?;
+        Ok(Self { connection, place })
+    }
+
     fn prepare(&mut self, access: Access) -> Result<()> {
         let place = self.place.clone();
         let failed = |e| wrap("open", &place, e);
@@ -180,6 +187,10 @@ impl Driver for Sqlite {
         self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
     }
 
+    fn begin_reading(&mut self) -> Result<()> {
+        self.execute("BEGIN DEFERRED", &[]).map(|_| ())
+    }
+
     fn commit(&mut self) -> Result<()> {
         self.execute("COMMIT", &[]).map(|_| ())
     }
@@ -193,6 +204,13 @@ impl Driver for Sqlite {
         let rows = self.query("PRAGMA integrity_check(20)", &[])?;
         let words =
             rows.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
-        Ok(words.into_iter().filter(|word| word != "ok").collect())
+        let mut complaints: Vec<String> = words.into_iter().filter(|word| word != "ok").collect();
+        let dangling = self.query("PRAGMA foreign_key_check", &[])?;
+        for row in dangling.iter().take(20) {
+            let (table, parent) = (row.text(0)?, row.text(2)?);
+            let id = row.int_or_null(1)?.unwrap_or_default();
+            complaints.push(format!("row {id} of {table} names a row of {parent} that is gone"));
+        }
+        Ok(complaints)
     }
 }

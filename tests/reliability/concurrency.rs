@@ -5,7 +5,7 @@ mod crowd;
 mod rivals;
 
 use crate::score::{Score, whole};
-use crowd::{Crowd, Target};
+use crowd::{Crowd, Git, Target};
 
 /// How many `store` processes run at once.
 fn sizes() -> &'static [usize] {
@@ -33,9 +33,16 @@ fn concurrency_the_same_file() {
 }
 
 #[test]
-fn concurrency_beside_git() {
-    try_all("concurrency: beside git add, commit", 12, |size| {
-        Crowd::new(size, Target::Own).beside_git()
+fn concurrency_beside_git_add() {
+    try_all("concurrency: beside git add", 12, |size| {
+        Crowd::new(size, Target::Own).beside(Git::Adds)
+    });
+}
+
+#[test]
+fn concurrency_beside_git_commit() {
+    try_all("concurrency: beside git commit", 22, |size| {
+        Crowd::new(size, Target::Own).beside(Git::Commits)
     });
 }
 
@@ -49,7 +56,7 @@ fn concurrency_four_worktrees() {
 #[test]
 fn concurrency_the_same_file_in_four_worktrees_beside_git() {
     try_all("concurrency: all of it together", 12, |size| {
-        Crowd::new(size, Target::Shared).in_worktrees(4).beside_git()
+        Crowd::new(size, Target::Shared).in_worktrees(4).beside(Git::Commits)
     });
 }
 

@@ -17,12 +17,27 @@ pub enum Target {
     Shared,
 }
 
+/// What git does meanwhile, in every work tree.
+///
+/// One process of git at a time in each work tree: `git commit` reads the index before it takes the
+/// lock, so it loses what another `git add` stages in that moment, with or without us. For the same
+/// reason it can lose what we have staged; the stub stands then, and the next `store` stages it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Git {
+    /// Nothing.
+    Rests,
+    /// `git add` of one new file after another.
+    Adds,
+    /// The same, with a `git commit` behind each.
+    Commits,
+}
+
 /// Processes that archive at once.
 pub struct Crowd {
     size: usize,
     target: Target,
     trees: usize,
-    git: bool,
+    git: Git,
     readers: bool,
 }
 
@@ -44,6 +59,11 @@ pub fn refused_cleanly(told: &Outcome) -> Result<(), String> {
         1 if told.said("index.lock") || told.said("lock") => Ok(()),
         _ => Err(format!("neither done nor refused for a lock:\n{told}")),
     }
+}
+
+/// With git at rest nothing is refused.
+fn settled(told: &Outcome) -> Result<(), String> {
+    if told.code == 0 { Ok(()) } else { Err(told.to_string()) }
 }
 
 /// What holds when all is quiet again, whatever ran before.
@@ -79,12 +99,12 @@ fn seq(line: &str) -> u64 {
 impl Crowd {
     /// `size` processes in one work tree, with nobody else around.
     pub fn new(size: usize, target: Target) -> Self {
-        Self { size, target, trees: 1, git: false, readers: false }
+        Self { size, target, trees: 1, git: Git::Rests, readers: false }
     }
 
-    /// Beside loops of `git add` and `git commit` in every work tree.
-    pub fn beside_git(self) -> Self {
-        Self { git: true, ..self }
+    /// Beside a loop of git's commands in every work tree.
+    pub fn beside(self, git: Git) -> Self {
+        Self { git, ..self }
     }
 
     /// Beside loops of commands that only read.
@@ -129,10 +149,9 @@ impl Crowd {
         let alarms: Mutex<Vec<String>> = Mutex::default();
         let start = Barrier::new(self.size);
         let told: Vec<Outcome> = std::thread::scope(|scope| {
-            for (n, tree) in trees.iter().enumerate().filter(|_| self.git) {
+            for (n, tree) in trees.iter().enumerate().filter(|_| self.git != Git::Rests) {
                 let (over, added) = (&over, &added);
-                scope.spawn(move || git_add(tree, n, over, added));
-                scope.spawn(move || git_commit(tree, over));
+                scope.spawn(move || work(tree, n, self.git, over, added));
             }
             if self.readers {
                 let (over, alarms, tree) = (&over, &alarms, &trees[0]);
@@ -153,6 +172,13 @@ impl Crowd {
             over.store(true, Ordering::Relaxed);
             told
         });
+        if self.git == Git::Commits {
+            for n in 0..self.size {
+                let tree = &trees[n % trees.len()];
+                let told = program(tree, &["store", "_codex_", &self.path(n), "--reason", "dead"]);
+                score.note(format!("again {} of {}", n + 1, self.size), settled(&told));
+            }
+        }
         for (n, told) in told.iter().enumerate() {
             let tree = &trees[n % trees.len()];
             let held = refused_cleanly(told).and_then(|()| self.is_whole(tree, n, told.code == 0));
@@ -197,7 +223,7 @@ impl Crowd {
                 return Err(format!("the staged `{path}` of somebody else is lost: `{told}`"));
             }
         }
-        if self.git && added.is_empty() {
+        if self.git != Git::Rests && added.is_empty() {
             return Err("git never staged anything: nothing was tried".to_owned());
         }
         for tree in trees {
@@ -224,10 +250,11 @@ impl Crowd {
     }
 }
 
-/// Stages one new file after another, as somebody at work in the same tree.
-fn git_add(
+/// Stages one new file after another, and commits if asked to, as somebody at work in this tree.
+fn work(
     tree: &TestRepo,
     number: usize,
+    git: Git,
     over: &AtomicBool,
     added: &Mutex<BTreeMap<(usize, String), String>>,
 ) {
@@ -238,17 +265,12 @@ fn git_add(
         if tree.git(["add", "--", &path]).code == 0 {
             added.lock().unwrap().insert((number, path), oid);
         }
+        if git == Git::Commits {
+            let _ = tree.git(["commit", "-q", "-m", "somebody's"]);
+        }
         if over.load(Ordering::Relaxed) {
             return;
         }
-    }
-}
-
-/// Commits whatever is staged, hooks and all, again and again.
-fn git_commit(tree: &TestRepo, over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
-        let _ = tree.git(["commit", "-q", "-m", "somebody's"]);
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::backend::StoredRecord;
 use crate::blob::Encoder;
 use crate::error::{Error, Result};
-use crate::evidence::{Action, Event, Head, verify};
+use crate::evidence::{Action, ChainFault, Event, Head, verify};
 use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
 use crate::progress::Progress;
 
@@ -15,6 +16,9 @@ use super::{Archive, Workspace, agree, lookup, pending, recovery};
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
+
+/// Beyond this many complaints records are no longer looked at one by one.
+const MOST: usize = 1000;
 
 /// What to check, and whether to mend it.
 #[derive(Debug, Clone)]
@@ -184,7 +188,7 @@ pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> 
 }
 
 fn follow_chains(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
-    let mut heads: BTreeMap<LogId, Option<Head>> = BTreeMap::new();
+    let mut heads: BTreeMap<LogId, Head> = BTreeMap::new();
     let mut after = 0;
     loop {
         let portion = archive.ledger().records_after(after, PORTION)?;
@@ -192,28 +196,18 @@ fn follow_chains(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
         after = last.row_id;
         for stored in portion {
             report.records += 1;
-            let record = match record_of(&stored) {
-                Ok(record) => record,
-                Err(error) => {
-                    report.complaints.push(error.to_string());
-                    continue;
-                }
-            };
-            let head = heads.entry(stored.log).or_default();
-            let line = [(record, stored.digest)];
-            match verify(line.iter(), *head) {
-                Ok(next) => *head = next,
-                Err(fault) => {
-                    let fault = escape_line(&fault.to_string());
-                    report.complaints.push(format!("log {}: {fault}", stored.log));
-                    let (record, digest) = &line[0];
-                    *head = Some(Head { log: record.log, seq: record.seq, digest: *digest });
-                }
+            let head = heads.entry(stored.log).or_insert_with(|| Head::empty(stored.log));
+            if report.complaints.len() < MOST
+                && let Some(fault) = fault_of(archive, *head, &stored)?
+            {
+                let words = escape_line(&fault);
+                report.complaints.push(format!("log {}: {words}", stored.log));
             }
+            *head = Head { log: stored.log, seq: stored.seq, digest: stored.digest };
         }
     }
     for log in archive.ledger().logs()? {
-        let last = heads.get(&log.log).and_then(Option::as_ref);
+        let last = heads.get(&log.log);
         let (seq, digest) = last.map_or((0, Digest::ZERO), |head| (head.seq, head.digest));
         if (seq, digest) == (log.seq, log.digest) {
             continue;
@@ -231,4 +225,37 @@ fn follow_chains(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
         report.complaints.push(format!("log {}: {what}", log.log));
     }
     Ok(())
+}
+
+/// What is wrong with a record that stands behind `head`: its place, by its number and what stands
+/// elsewhere, or what it says.
+fn fault_of(archive: &mut Archive, head: Head, stored: &StoredRecord) -> Result<Option<String>> {
+    let (seq, after) = (stored.seq, head.seq);
+    let (log, mut ledger) = (stored.log, archive.ledger());
+    let fault = if seq > after + 1 {
+        Some(match ledger.digest_at(&log, after + 1)? {
+            Some(_) => ChainFault::Reordered { seq, after },
+            None => ChainFault::Gap { after, found: seq },
+        })
+    } else if seq == after && seq > 0 {
+        Some(ChainFault::Fork { seq })
+    } else if seq <= after {
+        Some(ChainFault::Reordered { seq, after })
+    } else {
+        None
+    };
+    let words = match (fault, record_of(stored)) {
+        (Some(fault), _) => Some(fault.to_string()),
+        (None, Ok(record)) => {
+            verify([(record, stored.digest)].iter(), Some(head)).err().map(|it| it.to_string())
+        }
+        (None, Err(error)) => Some(error.to_string()),
+    };
+    // Looked for only where something is wrong: it reads the whole table.
+    Ok(match words {
+        Some(_) if ledger.count_of(&stored.digest)? > 1 => {
+            Some(ChainFault::Duplicate { seq }.to_string())
+        }
+        words => words,
+    })
 }

@@ -344,6 +344,9 @@ pub(super) fn content_of(
 pub fn record_of(stored: &StoredRecord) -> Result<Record> {
     let name = || format!("{} of log {}", stored.seq, stored.log);
     let damaged = |why: String| Error::damaged("record", name(), why);
+    if stored.body.is_empty() {
+        return Err(damaged("its body is gone, or does not decode".to_owned()));
+    }
     let record = Record::from_body(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
         .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
     let digest = record.digest()?;

@@ -4,13 +4,15 @@
 //! a record of the table, in order and without a gap; each record of a log that this archive
 //! writes must be in it when a segment of the tree has it. Only reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::evidence::{Action, JournalLine, LastLine, Record};
-use crate::model::{DeedId, Digest, Finding, LogId, Rule, Severity};
+use crate::evidence::Record;
+use crate::model::{Digest, Finding, LogId, Rule, Severity};
+
+mod journal;
 
 use super::fsck::{FsckReport, check_evidence};
 use super::{Archive, Workspace, segments};
@@ -54,6 +56,11 @@ const JOURNAL_ORDER: Rule = rule(
 );
 const JOURNAL_TWICE: Rule =
     rule("journal-twice", Severity::Error, "A line of the journal is a duplicate of another.");
+const JOURNAL_CONVERTED: Rule = rule(
+    "journal-converted",
+    Severity::Warning,
+    "Lines of the journal have other line ends or another spelling; what they say is the table's.",
+);
 const JOURNAL_EDITED: Rule =
     rule("journal-edited", Severity::Error, "A line of the journal is not what was written.");
 const SEGMENT_INVALID: Rule =
@@ -79,6 +86,7 @@ pub const RULES: &[&Rule] = &[
     &JOURNAL_GAP,
     &JOURNAL_ORDER,
     &JOURNAL_TWICE,
+    &JOURNAL_CONVERTED,
     &JOURNAL_EDITED,
     &SEGMENT_INVALID,
     &SEGMENT_DIFFERS,
@@ -87,11 +95,6 @@ pub const RULES: &[&Rule] = &[
 
 /// At most this many findings about one place: one cause can break every line behind it.
 const MOST: usize = 20;
-
-const ANOTHER: &str = "the table has another record: it was edited or inserted";
-
-/// At most this many rows of one gap are looked for further on.
-const MOST_SKIPPED: usize = 100_000;
 
 /// What was seen.
 #[derive(Debug, Default, Serialize)]
@@ -123,7 +126,7 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
         report.findings.push(Finding::new(&TABLE_CHAIN, &*place, complaint).hint(hint));
     }
     // On a file that several clones share the rows between ours are theirs.
-    journal(&mut archive, workspace.is_embedded(), &mut report)?;
+    journal::walk(&mut archive, workspace.is_embedded(), &mut report)?;
     tree(workspace, &mut archive, table.complaints.is_empty(), &mut report)?;
     report.ok = report.findings.iter().all(|finding| finding.severity < Severity::Error);
     Ok(report)
@@ -133,8 +136,8 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
 enum Known {
     /// It is there, in this row.
     Same(i64),
-    /// Another record has its number, and both follow the same one.
-    Forked,
+    /// Another record has its number, in this row, and both follow the same one.
+    Forked(i64),
     /// Another record has its number.
     Other,
     /// The log is this archive's, and has no record of that number.
@@ -147,197 +150,19 @@ fn look_up(archive: &mut Archive, record: &Record, digest: Digest) -> Result<Kno
     let mut ledger = archive.ledger();
     match ledger.digest_at(&record.log, record.seq)? {
         Some((row, known)) if known == digest => Ok(Known::Same(row)),
-        Some(_) => {
+        Some((row, _)) => {
             let before = match record.seq {
                 1 => Some(Digest::ZERO),
                 seq => ledger.digest_at(&record.log, seq - 1)?.map(|(_, digest)| digest),
             };
             let forked = before == Some(record.prev);
-            Ok(if forked { Known::Forked } else { Known::Other })
+            Ok(if forked { Known::Forked(row) } else { Known::Other })
         }
         None => {
             let ours = archive.own_logs()?.contains(&record.log);
             Ok(if ours { Known::Lost } else { Known::Foreign })
         }
     }
-}
-
-/// How far the walk through the journal has come.
-struct Walk {
-    place: String,
-    /// Whether this archive's file is nobody else's: rows of the table are then lines here.
-    alone: bool,
-    last_row: i64,
-    /// Lines since then that may be those of the rows that follow it.
-    unread: i64,
-    /// Rows whose lines were not where they should be, and may come yet.
-    skipped: BTreeSet<i64>,
-    /// The first and the last row of each gap, and the line behind it.
-    gaps: Vec<(i64, i64, String)>,
-    /// A line that may be edited, or of a second writer: the next one tells.
-    doubtful: Option<(u64, Record, Digest)>,
-    findings: Vec<Finding>,
-}
-
-impl Walk {
-    fn found(&mut self, rule: &'static Rule, message: String) {
-        if self.findings.len() < MOST {
-            let finding = Finding::new(rule, &*self.place, message);
-            self.findings.push(finding.hint(self.hint(rule)));
-        }
-    }
-
-    fn hint(&self, rule: &Rule) -> String {
-        match rule.id {
-            // The table has every line: put aside, the journal is written anew by the next change.
-            "journal-edited" | "journal-gap" | "journal-order" | "journal-twice"
-            | "journal-cut" => {
-                let place = self.place.replace('\'', "'\\''");
-                format!("mv '{place}' '{place}.edited'")
-            }
-            "journal-short" => String::new(),
-            "two-writers" => "git codex-archive evidence new-log".to_owned(),
-            _ => "git codex-archive evidence log".to_owned(),
-        }
-    }
-
-    fn line(&mut self, archive: &mut Archive, line: &JournalLine) -> Result<()> {
-        let number = line.number;
-        let (record, digest) = match line.record() {
-            Ok(record) => record,
-            Err(fault) => {
-                self.settle(None);
-                self.found(&JOURNAL_EDITED, format!("line {number}: {fault}"));
-                self.unread += 1;
-                return Ok(());
-            }
-        };
-        self.settle(Some(&record));
-        let name = name(number, &record);
-        match look_up(archive, &record, digest)? {
-            Known::Same(row) => {
-                self.in_order(row, &name);
-            }
-            Known::Forked => {
-                self.unread += 1;
-                self.doubtful = Some((number, record, digest));
-            }
-            Known::Other => {
-                self.unread += 1;
-                self.found(&JOURNAL_EDITED, format!("{name}: {ANOTHER}"));
-            }
-            Known::Lost | Known::Foreign => {
-                let words = "the table lacks this record: it was inserted, or lost there";
-                self.found(&TABLE_SHORT, format!("{name}: {words}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Says whether the line of this row stands behind that of the row before.
-    fn in_order(&mut self, row: i64, name: &str) {
-        if self.skipped.remove(&row) {
-            self.found(&JOURNAL_ORDER, format!("{name}: it was reordered, behind a later one"));
-            return;
-        }
-        if row <= self.last_row {
-            self.found(&JOURNAL_TWICE, format!("{name}: it is a duplicate of an earlier line"));
-            return;
-        }
-        let first = self.last_row + 1 + std::mem::take(&mut self.unread);
-        if self.alone && first < row {
-            self.skipped.extend((first..row).take(MOST_SKIPPED));
-            self.gaps.push((first, row - 1, name.to_owned()));
-        }
-        self.last_row = row;
-    }
-
-    /// Says which rows' lines were nowhere.
-    fn end(&mut self) {
-        for (first, last, name) in std::mem::take(&mut self.gaps) {
-            let lost = (first..=last).filter(|row| self.skipped.contains(row)).count();
-            if lost > 0 {
-                let message = format!("{name}: {lost} records before it are missing (deleted)");
-                self.found(&JOURNAL_GAP, message);
-            }
-        }
-    }
-
-    /// Names what a doubtful line is: where the journal goes on from it, or has the table's record
-    /// too, there were two writers; an edited line stands alone.
-    fn settle(&mut self, next: Option<&Record>) {
-        let Some((number, record, digest)) = self.doubtful.take() else { return };
-        let name = name(number, &record);
-        let goes_on = next.is_some_and(|next| {
-            next.log == record.log && (next.prev == digest || next.seq == record.seq)
-        });
-        if goes_on {
-            self.found(&TWO_WRITERS, format!("{name}: a fork, the table has another successor"));
-        } else {
-            self.found(&JOURNAL_EDITED, format!("{name}: {ANOTHER}"));
-        }
-    }
-}
-
-fn name(number: u64, record: &Record) -> String {
-    format!("line {number}, record {} of log {}", record.seq, record.log)
-}
-
-fn journal(archive: &mut Archive, alone: bool, report: &mut ProofReport) -> Result<()> {
-    let place = archive.journal().path().display().to_string();
-    // What is recorded from here on may stand in the journal in a moment.
-    let newest = archive.ledger().newest(1)?.first().map_or(0, |record| record.row_id);
-    let mut walk = Walk {
-        place,
-        alone,
-        last_row: 0,
-        unread: 0,
-        skipped: BTreeSet::new(),
-        gaps: Vec::new(),
-        doubtful: None,
-        findings: Vec::new(),
-    };
-    for line in archive.journal().lines()? {
-        let line = line?;
-        if line.is_torn {
-            let message = format!("line {} is torn; the next command cuts it off", line.number);
-            walk.findings.push(Finding::new(&JOURNAL_TORN, &*walk.place, message));
-            continue;
-        }
-        report.journal_lines += 1;
-        walk.line(archive, &line)?;
-    }
-    walk.settle(None);
-    walk.end();
-    if alone {
-        missing_at_end(archive, &mut walk, newest)?;
-    }
-    report.findings.append(&mut walk.findings);
-    Ok(())
-}
-
-/// Says what the journal lacks of the table's records up to the row `newest`.
-fn missing_at_end(archive: &mut Archive, walk: &mut Walk, newest: i64) -> Result<()> {
-    let mut missing = archive.ledger().records_after(walk.last_row + walk.unread, 1000)?;
-    let more = if missing.len() == 1000 { "at least " } else { "" };
-    missing.retain(|record| record.row_id <= newest);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    // A log begins in the transaction of its first deed.
-    let begins = Action::LogStart.as_str();
-    let deeds: BTreeSet<DeedId> =
-        missing.iter().filter(|record| record.action != begins).map(|record| record.deed).collect();
-    let count = missing.len();
-    let absent = archive.journal().tail()?.last == LastLine::Absent;
-    let (rule, words) = match deeds.len() {
-        0 | 1 => (&JOURNAL_SHORT, ""),
-        _ if absent => (&JOURNAL_SHORT, ": there is no file"),
-        _ => (&JOURNAL_CUT, ", of several commands: its tail was truncated"),
-    };
-    let message = format!("it lacks {more}{count} of the table's records at its end{words}");
-    walk.findings.push(Finding::new(rule, &*walk.place, message).hint(walk.hint(rule)));
-    Ok(())
 }
 
 fn tree(
@@ -365,8 +190,10 @@ fn tree(
                     continue;
                 }
                 // Two valid chains are two writers; a broken one is damage.
-                Known::Forked if whole => (&TWO_WRITERS, "the table has another successor"),
-                Known::Forked | Known::Other => (&SEGMENT_DIFFERS, "the table has another record"),
+                Known::Forked(_) if whole => (&TWO_WRITERS, "the table has another successor"),
+                Known::Forked(_) | Known::Other => {
+                    (&SEGMENT_DIFFERS, "the table has another record")
+                }
                 Known::Lost => (&TABLE_SHORT, "the table lacks this record"),
             };
             let message = format!("record {} of log {}: {what}", record.seq, record.log);

@@ -230,7 +230,8 @@ impl Scene {
 
 /// The tables, each with the columns that nothing else bears witness to: no record and no content
 /// contradicts another value, and no byte of content depends on it.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 14] = [
+    ("sqlite_schema", &["rootpage"]),
     ("meta", &["k", "v"]),
     ("counter", &["name", "next"]),
     ("schema_migrations", &["version", "name", "checksum", "applied_at"]),

@@ -3,4 +3,4 @@
 mod checks;
 pub mod install;
 
-pub use checks::run;
+pub use checks::{Update, pushed, received, run};

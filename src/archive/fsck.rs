@@ -86,6 +86,9 @@ pub fn fsck(
     };
     let mut report = FsckReport { complaints: archive.integrity()?, ..FsckReport::default() };
     check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
+    if report.damaged.iter().any(|artifact| artifact.healed) {
+        report.complaints = archive.integrity()?;
+    }
     check_evidence(&mut archive, &mut report)?;
     agree::check_items(&mut archive, &mut report)?;
     report.waiting = pending(workspace)?.iter().map(|intent| intent.deed.to_string()).collect();

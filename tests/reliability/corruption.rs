@@ -42,7 +42,14 @@ fn corruption_swapped_rows() {
     }
     let mut score = Score::of("corruption: swapped and edited rows");
     rows::swapped(&Scene::new(), &mut score);
-    score.finish(40);
+    score.finish(60);
+}
+
+#[test]
+fn corruption_healed() {
+    let mut score = Score::of("corruption: healed out of git");
+    rows::healed(&Scene::new(), &mut score);
+    score.finish(10);
 }
 
 #[test]

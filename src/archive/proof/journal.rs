@@ -52,7 +52,6 @@ impl Walk {
                 let place = self.place.replace('\'', "'\\''");
                 format!("mv '{place}' '{place}.edited'")
             }
-            "journal-short" => String::new(),
             "two-writers" => "git codex-archive evidence new-log".to_owned(),
             _ => "git codex-archive evidence log".to_owned(),
         }
@@ -137,7 +136,10 @@ impl Walk {
         for (first, last, name) in std::mem::take(&mut self.gaps) {
             let lost = (first..=last).filter(|row| self.skipped.contains(row)).count();
             if lost > 0 {
-                let message = format!("{name}: {lost} records before it are missing (deleted)");
+                let message = match lost {
+                    1 => format!("{name}: the record before it is missing: its line was deleted"),
+                    _ => format!("{name}: {lost} records before it are missing: deleted lines"),
+                };
                 self.found(&JOURNAL_GAP, message);
             }
         }

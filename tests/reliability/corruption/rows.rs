@@ -147,6 +147,41 @@ pub fn swapped(scene: &Scene, score: &mut Score) {
     scene.remember_in_git();
 }
 
+/// Damage to what says which content an artifact is: git's objects heal it, since the item's id is
+/// made of the content.
+pub fn healed(scene: &Scene, score: &mut Score) {
+    let both = format!("{};{}", swap("artifact_row", "sha256"), swap("artifact_row", "size_bytes"));
+    let changes = [
+        swap("run", "bytes"),
+        swap("run", "stored_sha256"),
+        swap("artifact_row", "run_id"),
+        swap("artifact_row", "sha256"),
+        both,
+        "UPDATE artifact_row SET size_bytes = size_bytes + 1".to_owned(),
+        "UPDATE artifact_row SET sha256 = randomblob(32)".to_owned(),
+        "UPDATE artifact_row SET run_length = 1, run_offset = 1".to_owned(),
+        "UPDATE run SET bytes = zeroblob(20), stored_sha256 = zeroblob(32)".to_owned(),
+        "DELETE FROM run".to_owned(),
+    ];
+    for sql in changes {
+        scene.put_with(|connection| connection.execute_batch(&sql).unwrap());
+        let repair = scene.program(&["fsck", "--repair"]);
+        let after = scene.program(&["fsck"]);
+        scene.forget_in_git();
+        let came: Result<Vec<bool>, String> =
+            scene.items.iter().map(|item| scene.comes_out(item)).collect();
+        scene.remember_in_git();
+        let held = match came {
+            Err(words) => Err(words),
+            Ok(came) if came.contains(&false) || repair.code + after.code != 0 => {
+                Err(format!("not healed ({came:?}):\n{repair}{after}"))
+            }
+            Ok(_) => Ok(()),
+        };
+        score.note(sql, held);
+    }
+}
+
 /// SQL that swaps a column between the first and the last row, past any unique index.
 fn swap(table: &str, column: &str) -> String {
     let first = format!("(SELECT MIN(id) FROM {table})");

@@ -60,7 +60,7 @@ pub fn restore_and_store(round: usize) -> Result<(), String> {
     let repo = with_stub();
     let restore: &[&str] = &["restore", "src/old.py", "--stage"];
     let store: &[&str] = &["store", "_codex_", "src/old.py", "--reason", "dead"];
-    let lines = if round % 2 == 0 { [restore, store] } else { [store, restore] };
+    let lines = if round.is_multiple_of(2) { [restore, store] } else { [store, restore] };
     done_or_refused(&at_once(&repo, &lines))?;
     let now = repo.read("src/old.py");
     if now != CONTENT && !now.starts_with("# codex-tombstone v1\n") {

@@ -53,7 +53,6 @@ pub fn database(scene: &Scene, score: &mut Score) {
     for n in 0..places {
         let (name, bytes) = harmed(scene, n, &mut dice);
         if bytes == scene.whole {
-            no_effect += 1;
             continue;
         }
         scene.put(&bytes);
@@ -79,8 +78,9 @@ pub fn database(scene: &Scene, score: &mut Score) {
     }
     scene.remember_in_git();
     eprintln!(
-        "corruption: of {places} places of the file {seen} were seen by fsck, {no_effect} changed \
-         nothing that is kept, {no_witness} a column that nothing bears witness to"
+        "corruption: of {places} places of the file {} were tried: {seen} seen by fsck, {no_effect} \
+         in nothing that is kept, {no_witness} in a column that nothing bears witness to",
+        score.tried()
     );
 }
 

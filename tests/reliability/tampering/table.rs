@@ -163,7 +163,8 @@ fn write(scene: &Scene, lines: &[String], digests: bool) {
         .collect();
     for (id, first, count) in blocks {
         let (first, count) = (first as usize, count as usize);
-        let bodies: Vec<String> = lines[first - 1..first - 1 + count].iter().map(body).collect();
+        let bodies: Vec<String> =
+            lines[first - 1..first - 1 + count].iter().map(|line| body(line)).collect();
         let bytes = zstd::bulk::compress(bodies.join("\n").as_bytes(), 3).unwrap();
         let sql = "UPDATE evidence_block SET bytes = ? WHERE id = ?";
         connection.execute(sql, (bytes, id)).unwrap();
@@ -175,7 +176,7 @@ fn write(scene: &Scene, lines: &[String], digests: bool) {
 }
 
 /// A line without what stands in columns.
-fn body(line: &String) -> String {
+fn body(line: &str) -> String {
     let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
     for key in ["v", "log", "seq", "prev", "deed"] {
         record.as_object_mut().unwrap().remove(key);

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::backend::StoredRecord;
 use crate::blob::Encoder;
 use crate::error::{Error, Result};
-use crate::evidence::{Action, Event, Head, verify};
+use crate::evidence::{Action, ChainFault, Event, Head, verify};
 use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
 use crate::progress::Progress;
 
 use super::journaled::record_of;
-use super::{Archive, Workspace, lookup, pending, recovery};
+use super::{Archive, Workspace, agree, lookup, pending, recovery};
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
+
+/// Beyond this many complaints records are no longer looked at one by one.
+const MOST: usize = 1000;
 
 /// What to check, and whether to mend it.
 #[derive(Debug, Clone)]
@@ -82,7 +86,11 @@ pub fn fsck(
     };
     let mut report = FsckReport { complaints: archive.integrity()?, ..FsckReport::default() };
     check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
+    if report.damaged.iter().any(|artifact| artifact.healed) {
+        report.complaints = archive.integrity()?;
+    }
     check_evidence(&mut archive, &mut report)?;
+    agree::check_items(&mut archive, &mut report)?;
     report.waiting = pending(workspace)?.iter().map(|intent| intent.deed.to_string()).collect();
     report.ok = report.complaints.is_empty() && report.damaged.iter().all(|it| it.healed);
     Ok(report)
@@ -147,28 +155,43 @@ fn heal(
     actor: &Actor,
 ) -> Result<bool> {
     for item in items {
-        let Some(bytes) = lookup::from_git(workspace, item)? else { continue };
+        let Some((bytes, sha256)) = true_bytes(workspace, item)? else { continue };
+        let size_bytes = bytes.len() as u64;
         let encoded = Encoder::new()?.encode(&bytes)?;
         let mut event = Event::new(Action::Repair, actor.as_str());
         event.repo = Some(item.repo.clone());
         event.path = Some(item.path.clone());
-        event.sha256 = Some(item.sha256);
-        event.size = Some(item.size_bytes);
+        event.sha256 = Some(sha256);
+        event.size = Some(size_bytes);
         event.git_blob = Some(item.git_blob);
         event.tombstone = Some(item.tombstone);
         event.reason = Some("stored bytes were damaged, healed from git".to_owned());
         archive.journaled(&item.repo, DeedId::random(), |transaction| {
+            transaction.catalog().set_content(row, &sha256, size_bytes)?;
             transaction.catalog().replace_run(row, &encoded.frame, &encoded.frame_sha256)?;
             Ok(((), vec![(event, Some(item.row_id))]))
         })?;
-        return Ok(archive.check_artifact(row, item.size_bytes, &item.sha256).is_ok());
+        return Ok(archive.check_artifact(row, size_bytes, &sha256).is_ok());
     }
     Ok(false)
 }
 
+/// git's bytes of an item, if its id is made of them: the digest in a damaged row proves nothing.
+fn true_bytes(workspace: &Workspace, item: &Item) -> Result<Option<(Vec<u8>, Digest)>> {
+    let Some(repository) = &workspace.repository else { return Ok(None) };
+    let Some(bytes) = repository.blob(&item.git_blob)? else { return Ok(None) };
+    let sha256 = Digest::of(&bytes);
+    let named = Item { sha256, ..item.clone() };
+    Ok(lookup::belongs(&named).then_some((bytes, sha256)))
+}
+
 /// Computes every record's digest again and follows every chain to its head.
 pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
-    let mut heads: BTreeMap<LogId, Option<Head>> = BTreeMap::new();
+    archive.at_one_moment(|archive| follow_chains(archive, report))
+}
+
+fn follow_chains(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
+    let mut heads: BTreeMap<LogId, Head> = BTreeMap::new();
     let mut after = 0;
     loop {
         let portion = archive.ledger().records_after(after, PORTION)?;
@@ -176,35 +199,66 @@ pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> 
         after = last.row_id;
         for stored in portion {
             report.records += 1;
-            let record = match record_of(&stored) {
-                Ok(record) => record,
-                Err(error) => {
-                    report.complaints.push(error.to_string());
-                    continue;
-                }
-            };
-            let head = heads.entry(stored.log).or_default();
-            let line = [(record, stored.digest)];
-            match verify(line.iter(), *head) {
-                Ok(next) => *head = next,
-                Err(fault) => {
-                    let fault = escape_line(&fault.to_string());
-                    report.complaints.push(format!("log {}: {fault}", stored.log));
-                    let (record, digest) = &line[0];
-                    *head = Some(Head { log: record.log, seq: record.seq, digest: *digest });
-                }
+            let head = heads.entry(stored.log).or_insert_with(|| Head::empty(stored.log));
+            if report.complaints.len() < MOST
+                && let Some(fault) = fault_of(archive, *head, &stored)?
+            {
+                let words = escape_line(&fault);
+                report.complaints.push(format!("log {}: {words}", stored.log));
             }
+            *head = Head { log: stored.log, seq: stored.seq, digest: stored.digest };
         }
     }
     for log in archive.ledger().logs()? {
-        let last = heads.get(&log.log).and_then(Option::as_ref);
+        let last = heads.get(&log.log);
         let (seq, digest) = last.map_or((0, Digest::ZERO), |head| (head.seq, head.digest));
-        if (seq, digest) != (log.seq, log.digest) {
-            report.complaints.push(format!(
-                "log {} ends at record {seq}, but its head says {}: records are missing",
-                log.log, log.seq
-            ));
+        if (seq, digest) == (log.seq, log.digest) {
+            continue;
         }
+        let what = if seq < log.seq {
+            format!(
+                "it ends at record {seq}, but its head says {}: its tail was truncated",
+                log.seq
+            )
+        } else if seq > log.seq {
+            format!("it ends at record {seq}, but its head says {}: its tail was added", log.seq)
+        } else {
+            format!("its head is not record {seq}: one of the two was edited")
+        };
+        report.complaints.push(format!("log {}: {what}", log.log));
     }
     Ok(())
+}
+
+/// What is wrong with a record that stands behind `head`: its place, by its number and what stands
+/// elsewhere, or what it says.
+fn fault_of(archive: &mut Archive, head: Head, stored: &StoredRecord) -> Result<Option<String>> {
+    let (seq, after) = (stored.seq, head.seq);
+    let (log, mut ledger) = (stored.log, archive.ledger());
+    let fault = if seq > after + 1 {
+        Some(match ledger.digest_at(&log, after + 1)? {
+            Some(_) => ChainFault::Reordered { seq, after },
+            None => ChainFault::Gap { after, found: seq },
+        })
+    } else if seq == after && seq > 0 {
+        Some(ChainFault::Fork { seq })
+    } else if seq <= after {
+        Some(ChainFault::Reordered { seq, after })
+    } else {
+        None
+    };
+    let words = match (fault, record_of(stored)) {
+        (Some(fault), _) => Some(fault.to_string()),
+        (None, Ok(record)) => {
+            verify([(record, stored.digest)].iter(), Some(head)).err().map(|it| it.to_string())
+        }
+        (None, Err(error)) => Some(error.to_string()),
+    };
+    // Looked for only where something is wrong: it reads the whole table.
+    Ok(match words {
+        Some(_) if ledger.count_of(&stored.digest)? > 1 => {
+            Some(ChainFault::Duplicate { seq }.to_string())
+        }
+        words => words,
+    })
 }

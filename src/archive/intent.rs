@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -205,19 +206,24 @@ pub fn pending(workspace: &Workspace) -> Result<Vec<Intent>> {
         let temporary = path
             .file_name()
             .is_some_and(|name| name.as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()));
-        if !temporary {
-            intents.push(read(&path)?);
+        if !temporary && let Some(intent) = read(&path)? {
+            intents.push(intent);
         }
     }
     intents.sort_by_key(|intent| intent.deed);
     Ok(intents)
 }
 
-fn read(path: &Path) -> Result<Intent> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    serde_json::from_slice(&bytes).ok().and_then(|value| Intent::from_json(&value)).ok_or_else(
-        || Error::damaged("intent", path.display().to_string(), "it is not one of ours"),
-    )
+/// The intent in a file; `None` if its deed ended since the folder was read.
+fn read(path: &Path) -> Result<Option<Intent>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let intent = serde_json::from_slice(&bytes).ok().and_then(|it| Intent::from_json(&it));
+    let damaged = || Error::damaged("intent", path.display().to_string(), "it is not one of ours");
+    intent.map(Some).ok_or_else(damaged)
 }
 
 #[cfg(test)]

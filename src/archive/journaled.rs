@@ -104,6 +104,15 @@ impl Archive {
         self.driver.integrity()
     }
 
+    /// Runs `work`, which only reads, on the archive as it is at one moment: what others write
+    /// meanwhile is not seen in part.
+    pub fn at_one_moment<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.driver.begin_reading()?;
+        let done = work(self);
+        self.driver.rollback();
+        done
+    }
+
     /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
@@ -346,11 +355,20 @@ fn frame_of(catalog: &mut Catalog<'_>, artifact: i64, sha256: &Digest) -> Result
 pub fn record_of(stored: &StoredRecord) -> Result<Record> {
     let name = || format!("{} of log {}", stored.seq, stored.log);
     let damaged = |why: String| Error::damaged("record", name(), why);
+    if stored.body.is_empty() {
+        return Err(damaged("its body is gone, or does not decode".to_owned()));
+    }
     let record = Record::from_body(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
         .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
     let digest = record.digest()?;
     if digest != stored.digest {
-        return Err(damaged(format!("its digest is {digest}, the table says {}", stored.digest)));
+        let why =
+            format!("it was edited: its digest is {digest}, the table says {}", stored.digest);
+        return Err(damaged(why));
+    }
+    if stored.action != record.event.action.as_str() {
+        let why = format!("its row calls it {}, and it is {}", stored.action, record.event.action);
+        return Err(damaged(escape_line(&why)));
     }
     Ok(record)
 }

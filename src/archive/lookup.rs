@@ -11,7 +11,8 @@ use crate::evidence::{Action, Record};
 use crate::fs::Executable;
 use crate::git::{IndexScope, Repository};
 use crate::model::{
-    Digest, FileMode, Item, ItemKind, ItemState, RepoPath, TombstoneId, escape_line, unhex,
+    Digest, FileMode, Item, ItemKind, ItemState, RepoLabel, RepoPath, TombstoneId, escape_line,
+    unhex,
 };
 use crate::policy::may_release;
 use crate::tombstone::{self, Tombstone, Wrapping};
@@ -257,6 +258,7 @@ pub(super) fn bytes(
     archive: Option<&mut Archive>,
     item: &Item,
 ) -> Result<(Vec<u8>, Origin)> {
+    check_belongs(item)?;
     let failure = match archive {
         Some(archive) if item.artifact_row_id != 0 => match archive.content(item) {
             Ok(bytes) => return Ok((bytes, Origin::Archive)),
@@ -274,6 +276,22 @@ pub(super) fn bytes(
         why: "its bytes are in another clone's archive, and git's history has not got them here"
             .to_owned(),
     }))
+}
+
+/// An item's id is made of its label, its path and its content: what came to another id, by damage
+/// or by somebody's hand, is not handed out under it.
+fn check_belongs(item: &Item) -> Result<()> {
+    if belongs(item) {
+        return Ok(());
+    }
+    let why = "label, path or content of its row are not those that its id is made of";
+    Err(Error::damaged("item", item.tombstone.to_string(), why))
+}
+
+/// Whether an item's id follows from its label, its path and its content.
+pub(super) fn belongs(item: &Item) -> bool {
+    RepoLabel::new(&item.repo)
+        .is_ok_and(|label| TombstoneId::derive(&label, &item.path, &item.sha256) == item.tombstone)
 }
 
 /// The bytes of an item out of git's own object, if it is there, whole, and the same.

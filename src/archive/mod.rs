@@ -3,6 +3,7 @@
 //! Promises: whoever changes the archive does it through [`Archive::journaled`], so that no deed
 //! can forget its record; bytes leave only after their SHA-256 was checked.
 
+mod agree;
 mod attributes;
 mod detach;
 mod drop;

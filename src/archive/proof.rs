@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::evidence::{JournalLine, Record};
+use crate::evidence::Record;
 use crate::model::{Digest, Finding, LogId, Rule, Severity};
+
+mod journal;
 
 use super::fsck::{FsckReport, check_evidence};
 use super::{Archive, Workspace, segments};
@@ -36,10 +38,28 @@ const JOURNAL_SHORT: Rule = rule(
     Severity::Warning,
     "The journal lacks the table's last records; the next changing command appends them.",
 );
+const JOURNAL_CUT: Rule = rule(
+    "journal-cut",
+    Severity::Error,
+    "The journal was truncated: it lacks records of several commands at its end, and a crash loses \
+     only the last one's.",
+);
 const JOURNAL_GAP: Rule = rule(
     "journal-gap",
     Severity::Error,
-    "Records of the table are missing in the middle of the journal, or stand in another order.",
+    "Records of the table are missing in the middle of the journal: lines were deleted.",
+);
+const JOURNAL_ORDER: Rule = rule(
+    "journal-order",
+    Severity::Error,
+    "Lines of the journal stand in another order than they were written: they were reordered.",
+);
+const JOURNAL_TWICE: Rule =
+    rule("journal-twice", Severity::Error, "A line of the journal is a duplicate of another.");
+const JOURNAL_CONVERTED: Rule = rule(
+    "journal-converted",
+    Severity::Warning,
+    "Lines of the journal have other line ends or another spelling; what they say is the table's.",
 );
 const JOURNAL_EDITED: Rule =
     rule("journal-edited", Severity::Error, "A line of the journal is not what was written.");
@@ -62,7 +82,11 @@ pub const RULES: &[&Rule] = &[
     &TABLE_SHORT,
     &JOURNAL_TORN,
     &JOURNAL_SHORT,
+    &JOURNAL_CUT,
     &JOURNAL_GAP,
+    &JOURNAL_ORDER,
+    &JOURNAL_TWICE,
+    &JOURNAL_CONVERTED,
     &JOURNAL_EDITED,
     &SEGMENT_INVALID,
     &SEGMENT_DIFFERS,
@@ -102,7 +126,7 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
         report.findings.push(Finding::new(&TABLE_CHAIN, &*place, complaint).hint(hint));
     }
     // On a file that several clones share the rows between ours are theirs.
-    journal(&mut archive, workspace.is_embedded(), &mut report)?;
+    journal::walk(&mut archive, workspace.is_embedded(), &mut report)?;
     tree(workspace, &mut archive, table.complaints.is_empty(), &mut report)?;
     report.ok = report.findings.iter().all(|finding| finding.severity < Severity::Error);
     Ok(report)
@@ -112,10 +136,10 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
 enum Known {
     /// It is there, in this row.
     Same(i64),
-    /// Another record has its number in this row, and both follow the same one.
+    /// Another record has its number, in this row, and both follow the same one.
     Forked(i64),
-    /// Another record has its number in this row.
-    Other(i64),
+    /// Another record has its number.
+    Other,
     /// The log is this archive's, and has no record of that number.
     Lost,
     /// The log is unknown.
@@ -132,126 +156,13 @@ fn look_up(archive: &mut Archive, record: &Record, digest: Digest) -> Result<Kno
                 seq => ledger.digest_at(&record.log, seq - 1)?.map(|(_, digest)| digest),
             };
             let forked = before == Some(record.prev);
-            Ok(if forked { Known::Forked(row) } else { Known::Other(row) })
+            Ok(if forked { Known::Forked(row) } else { Known::Other })
         }
         None => {
             let ours = archive.own_logs()?.contains(&record.log);
             Ok(if ours { Known::Lost } else { Known::Foreign })
         }
     }
-}
-
-/// How far the walk through the journal has come.
-struct Walk {
-    place: String,
-    /// Whether this archive's file is nobody else's: rows of the table are then lines here.
-    alone: bool,
-    last_row: i64,
-    /// A line that may be edited, or of a second writer: the next one tells.
-    doubtful: Option<(u64, Record, Digest)>,
-    findings: Vec<Finding>,
-}
-
-impl Walk {
-    fn found(&mut self, rule: &'static Rule, message: String) {
-        if self.findings.len() < MOST {
-            // The table has every line: put aside, the journal is written anew by the next change.
-            let hint = match rule.id {
-                "journal-edited" | "journal-gap" => {
-                    let place = self.place.replace('\'', "'\\''");
-                    format!("mv '{place}' '{place}.edited'")
-                }
-                "two-writers" => "git codex-archive evidence new-log".to_owned(),
-                _ => "git codex-archive evidence log".to_owned(),
-            };
-            let finding = Finding::new(rule, &*self.place, message);
-            self.findings.push(finding.hint(hint));
-        }
-    }
-
-    fn line(&mut self, archive: &mut Archive, line: &JournalLine) -> Result<()> {
-        let number = line.number;
-        let (record, digest) = match line.record() {
-            Ok(record) => record,
-            Err(fault) => {
-                self.settle(None);
-                self.found(&JOURNAL_EDITED, format!("line {number}: {fault}"));
-                // It stands for some row: what follows is not missing for it.
-                self.last_row += 1;
-                return Ok(());
-            }
-        };
-        self.settle(Some(&record));
-        let name = name(number, &record);
-        match look_up(archive, &record, digest)? {
-            Known::Same(row) => {
-                if self.alone && row > self.last_row + 1 {
-                    self.found(&JOURNAL_GAP, format!("{name}: records before it are missing"));
-                } else if row <= self.last_row {
-                    self.found(&JOURNAL_GAP, format!("{name}: it stands behind a later one"));
-                }
-                self.last_row = row;
-            }
-            Known::Forked(row) => {
-                self.last_row = row;
-                self.doubtful = Some((number, record, digest));
-            }
-            Known::Other(row) => {
-                self.last_row = row;
-                self.found(&JOURNAL_EDITED, format!("{name}: the table has another record"));
-            }
-            Known::Lost | Known::Foreign => {
-                self.found(&TABLE_SHORT, format!("{name}: the table lacks this record"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Names what a doubtful line is: where the journal goes on from it, or has the table's record
-    /// too, there were two writers; an edited line stands alone.
-    fn settle(&mut self, next: Option<&Record>) {
-        let Some((number, record, digest)) = self.doubtful.take() else { return };
-        let name = name(number, &record);
-        let goes_on = next.is_some_and(|next| {
-            next.log == record.log && (next.prev == digest || next.seq == record.seq)
-        });
-        if goes_on {
-            self.found(&TWO_WRITERS, format!("{name}: the table has another successor"));
-        } else {
-            self.found(&JOURNAL_EDITED, format!("{name}: the table has another record"));
-        }
-    }
-}
-
-fn name(number: u64, record: &Record) -> String {
-    format!("line {number}, record {} of log {}", record.seq, record.log)
-}
-
-fn journal(archive: &mut Archive, alone: bool, report: &mut ProofReport) -> Result<()> {
-    let place = archive.journal().path().display().to_string();
-    let mut walk = Walk { place, alone, last_row: 0, doubtful: None, findings: Vec::new() };
-    for line in archive.journal().lines()? {
-        let line = line?;
-        if line.is_torn {
-            let message = format!("line {} is torn; the next command cuts it off", line.number);
-            walk.findings.push(Finding::new(&JOURNAL_TORN, &*walk.place, message));
-            continue;
-        }
-        report.journal_lines += 1;
-        walk.line(archive, &line)?;
-    }
-    walk.settle(None);
-    let missing = match alone {
-        true => archive.ledger().records_after(walk.last_row, 1000)?.len(),
-        false => 0,
-    };
-    if missing > 0 {
-        let more = if missing == 1000 { "at least " } else { "" };
-        let message = format!("it lacks {more}{missing} of the table's records at its end");
-        walk.findings.push(Finding::new(&JOURNAL_SHORT, &*walk.place, message));
-    }
-    report.findings.append(&mut walk.findings);
-    Ok(())
 }
 
 fn tree(
@@ -280,7 +191,7 @@ fn tree(
                 }
                 // Two valid chains are two writers; a broken one is damage.
                 Known::Forked(_) if whole => (&TWO_WRITERS, "the table has another successor"),
-                Known::Forked(_) | Known::Other(_) => {
+                Known::Forked(_) | Known::Other => {
                     (&SEGMENT_DIFFERS, "the table has another record")
                 }
                 Known::Lost => (&TABLE_SHORT, "the table lacks this record"),
@@ -334,13 +245,17 @@ mod tests {
         let all: Vec<&str> = lines.iter().map(String::as_str).collect();
         let [a, b, c, d, e] = all[..] else { panic!("{} lines", all.len()) };
         assert_eq!(rules(&workspace, &all), [""; 0]);
-        assert_eq!(rules(&workspace, &[a, b, c]), ["journal-short"]);
-        assert_eq!(rules(&workspace, &[]), ["journal-short"]);
+        assert_eq!(rules(&workspace, &[a, b, c, d]), ["journal-short"]);
+        assert_eq!(rules(&workspace, &[a, b, c]), ["journal-cut"]);
+        assert_eq!(rules(&workspace, &[]), ["journal-cut"]);
         assert_eq!(rules(&workspace, &[a, c, d, e]), ["journal-gap"]);
-        assert_eq!(rules(&workspace, &[a, b, d, c, e]), ["journal-gap"; 3]);
-        assert_eq!(rules(&workspace, &[a, b, b, c, d, e]), ["journal-gap"]);
+        assert_eq!(rules(&workspace, &[a, b, d, c, e]), ["journal-order"]);
+        assert_eq!(rules(&workspace, &[a, b, b, c, d, e]), ["journal-twice"]);
         assert_eq!(rules(&workspace, &[a, "{}", c, d, e]), ["journal-edited"]);
+        assert_eq!(rules(&workspace, &[a, b, "{}", c, d, e]), ["journal-edited"]);
+        assert_eq!(rules(&workspace, &[a, c, d, b]), ["journal-order", "journal-short"]);
         let edited = b.replace("marc", "mark");
+        assert_eq!(rules(&workspace, &[a, &edited, b, c, d, e])[..1], ["two-writers"]);
         assert_eq!(rules(&workspace, &[a, &edited, c, d, e]), ["journal-edited"]);
         let edited = e.replace("marc", "mark");
         assert_eq!(rules(&workspace, &[a, b, c, d, &edited]), ["journal-edited"]);

@@ -89,10 +89,25 @@ impl Catalog<'_> {
         Ok(())
     }
 
+    /// Says again which content an artifact is, because its row was damaged. A row that claims the
+    /// same content, and cannot hold it, loses its claim until it is mended too.
+    pub fn set_content(&mut self, artifact: i64, sha256: &Digest, size_bytes: u64) -> Result<()> {
+        self.driver.execute(
+            "UPDATE artifact_row SET sha256 = randomblob(32) WHERE sha256 = ? AND id <> ?",
+            &[sha256.as_bytes().as_slice().into(), artifact.into()],
+        )?;
+        self.driver.execute(
+            "UPDATE artifact_row SET sha256 = ?, size_bytes = ? WHERE id = ?",
+            &[sha256.as_bytes().as_slice().into(), size_bytes.into(), artifact.into()],
+        )?;
+        Ok(())
+    }
+
     /// The stored bytes of an artifact, and the digest they should have; `None` when purged.
     pub fn frame(&mut self, artifact: i64) -> Result<Option<(Vec<u8>, Digest)>> {
         let rows = self.driver.query(
-            "SELECT r.id, r.bytes, r.pieces, r.stored_sha256, a.purged_at
+            "SELECT r.id, r.bytes, r.pieces, r.stored_sha256, a.purged_at, r.members,
+               a.run_offset, a.run_length
              FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id WHERE a.id = ?",
             &[artifact.into()],
         )?;
@@ -109,6 +124,9 @@ impl Catalog<'_> {
             let pieces = self.driver.query(sql, &[run.into(), n.into()])?;
             let piece = pieces.first().ok_or_else(|| damaged("a piece of it is gone"))?;
             frame.extend_from_slice(piece.bytes(0)?);
+        }
+        if (row.int(5)?, row.int(6)?, row.unsigned(7)?) != (1, 0, frame.len() as u64) {
+            return Err(damaged("it does not say where in its run it stands"));
         }
         Ok(Some((frame, digest)))
     }

@@ -53,7 +53,8 @@ pub struct NewItem<'a> {
 }
 
 /// The columns of an item, in the order that `item_of` takes them.
-const ITEM: &str = "SELECT i.id, i.tombstone, b.repo, i.path, a.sha256, a.size_bytes, a.run_length,
+pub(super) const ITEM: &str =
+    "SELECT i.id, i.tombstone, b.repo, i.path, a.sha256, a.size_bytes, a.run_length,
   i.mode, i.git_blob, b.reason, b.commit_sha, i.kind, i.language, b.actor, b.at, a.purged_at,
   i.restored_at, i.restricted, i.delete_after, a.id, i.hidden
 FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = i.artifact_id";
@@ -298,7 +299,7 @@ pub(super) fn reserve(driver: &mut dyn Driver, table: &str, count: u64) -> Resul
 }
 
 /// Eight bytes of a path's SHA-256 as a number: an index on it serves paths of any length.
-fn path_hash(path: &RepoPath) -> i64 {
+pub(super) fn path_hash(path: &RepoPath) -> i64 {
     let digest = Digest::of(path.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&digest.as_bytes()[..8]);
@@ -317,7 +318,7 @@ pub(super) fn digest_of(row: &Row, column: usize) -> Result<Digest> {
         .ok_or_else(|| Error::damaged("row", format!("column {column}"), "it is not a digest"))
 }
 
-fn item_of(row: &Row) -> Result<Item> {
+pub(super) fn item_of(row: &Row) -> Result<Item> {
     let damaged =
         |what: &str| Error::damaged("item", format!("row {what}"), "a column is not valid");
     let state = match (row.is_null(15), row.is_null(16)) {

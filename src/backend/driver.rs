@@ -138,10 +138,13 @@ pub trait Driver: Send {
     fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<u64>;
     /// Begins a transaction that may write; nobody else writes until it ends.
     fn begin(&mut self) -> Result<()>;
+    /// Begins a transaction that only reads: until it ends, all queries see one moment.
+    fn begin_reading(&mut self) -> Result<()>;
     /// Makes the transaction durable.
     fn commit(&mut self) -> Result<()>;
     /// Undoes the transaction.
     fn rollback(&mut self);
-    /// Asks the database itself whether its pages and indexes are whole; what it complains of.
+    /// Asks the database itself whether its pages, indexes and references are whole; what it
+    /// complains of.
     fn integrity(&mut self) -> Result<Vec<String>>;
 }

@@ -50,7 +50,9 @@ pub struct StoredRecord {
     pub digest: Digest,
     /// The item it is about, where it is in this archive.
     pub item_id: Option<i64>,
-    /// The canonical JSON of the rest.
+    /// Its action, as the column has it.
+    pub action: String,
+    /// The canonical JSON of the rest; empty where its block is gone or does not decode.
     pub body: Vec<u8>,
 }
 
@@ -74,7 +76,7 @@ pub struct Ledger<'a> {
 
 const RECORD: &str =
     "SELECT e.id, l.uuid, e.seq, p.digest, k.deed, e.digest, e.item_id, k.first_seq,
-  e.block_id
+  e.block_id, e.action
 FROM evidence e JOIN log l ON l.id = e.log_id JOIN evidence_block k ON k.id = e.block_id
 LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1";
 
@@ -207,6 +209,12 @@ impl<'a> Ledger<'a> {
         self.read(&sql, &[item.into()])
     }
 
+    /// The records about the items in the rows from `first` to `last`, oldest first.
+    pub fn records_about_rows(&mut self, first: i64, last: i64) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} WHERE e.item_id >= ? AND e.item_id <= ? ORDER BY e.id");
+        self.read(&sql, &[first.into(), last.into()])
+    }
+
     /// Records after the row `after`, oldest first, at most `limit`.
     pub fn records_after(&mut self, after: i64, limit: u64) -> Result<Vec<StoredRecord>> {
         let sql = format!("{RECORD} WHERE e.id > ? ORDER BY e.id LIMIT ?");
@@ -235,7 +243,8 @@ impl<'a> Ledger<'a> {
             }
             let at = row.unsigned(2)?.checked_sub(row.unsigned(7)?);
             let body = at.zip(block.as_ref()).and_then(|(at, (_, bodies))| bodies.get(at as usize));
-            let damaged = || Error::damaged("record", format!("row {id}"), "its body is gone");
+            let damaged =
+                || Error::damaged("record", format!("row {id}"), "its columns are damaged");
             out.push(StoredRecord {
                 row_id: row.int(0)?,
                 log: LogId::from_slice(row.bytes(1)?).ok_or_else(damaged)?,
@@ -244,20 +253,26 @@ impl<'a> Ledger<'a> {
                 deed: DeedId::from_slice(row.bytes(4)?).ok_or_else(damaged)?,
                 digest: digest_in(row, 5)?,
                 item_id: row.int_or_null(6)?,
-                body: body.ok_or_else(damaged)?.clone(),
+                action: row.text(9)?.to_owned(),
+                body: body.cloned().unwrap_or_default(),
             });
         }
         Ok(out)
     }
 
+    /// The bodies in a block; none where it is damaged, so that every record of it is named.
     fn bodies(&mut self, block: i64) -> Result<Vec<Vec<u8>>> {
-        let damaged = |why: String| Error::damaged("evidence block", block.to_string(), why);
         let sql = "SELECT bytes FROM evidence_block WHERE id = ?";
         let rows = self.driver.query(sql, &[block.into()])?;
-        let row = rows.first().ok_or_else(|| damaged("it is gone".to_owned()))?;
-        let text = zstd::bulk::decompress(row.bytes(0)?, BLOCK_BYTES)
-            .map_err(|error| damaged(format!("it does not decode: {error}")))?;
+        let bytes = rows.first().and_then(|row| row.bytes(0).ok()).unwrap_or_default();
+        let Ok(text) = zstd::bulk::decompress(bytes, BLOCK_BYTES) else { return Ok(Vec::new()) };
         Ok(text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect())
+    }
+
+    /// How many records have this digest.
+    pub fn count_of(&mut self, digest: &Digest) -> Result<u64> {
+        let sql = "SELECT COUNT(*) FROM evidence WHERE digest = ?";
+        self.driver.query(sql, &[digest.as_bytes().as_slice().into()])?[0].unsigned(0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where an archive's tables live, whatever the server: one SQL text, a driver for each backend.
 
 mod artifacts;
+mod audit;
 mod catalog;
 mod dialect;
 mod driver;
@@ -9,6 +10,7 @@ mod ledger;
 mod migrate;
 mod sqlite;
 
+pub use audit::ItemRow;
 pub use catalog::{Catalog, NewBatch, NewItem};
 pub use dialect::Dialect;
 pub use driver::{Driver, Row, Value};

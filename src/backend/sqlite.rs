@@ -193,6 +193,10 @@ impl Driver for Sqlite {
         self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
     }
 
+    fn begin_reading(&mut self) -> Result<()> {
+        self.execute("BEGIN DEFERRED", &[]).map(|_| ())
+    }
+
     fn commit(&mut self) -> Result<()> {
         self.execute("COMMIT", &[]).map(|_| ())
     }
@@ -206,6 +210,13 @@ impl Driver for Sqlite {
         let rows = self.query("PRAGMA integrity_check(20)", &[])?;
         let words =
             rows.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
-        Ok(words.into_iter().filter(|word| word != "ok").collect())
+        let mut complaints: Vec<String> = words.into_iter().filter(|word| word != "ok").collect();
+        let dangling = self.query("PRAGMA foreign_key_check", &[])?;
+        for row in dangling.iter().take(20) {
+            let (table, parent) = (row.text(0)?, row.text(2)?);
+            let id = row.int_or_null(1)?.unwrap_or_default();
+            complaints.push(format!("row {id} of {table} names a row of {parent} that is gone"));
+        }
+        Ok(complaints)
     }
 }

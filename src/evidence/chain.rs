@@ -32,7 +32,7 @@ impl Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
     /// Records are missing.
-    #[error("the records between {after} and {found} are missing")]
+    #[error("the records between {after} and {found} are missing: they were deleted")]
     Gap {
         /// The last record before the gap.
         after: u64,
@@ -40,7 +40,7 @@ pub enum ChainFault {
         found: u64,
     },
     /// A record stands at another place than its number says.
-    #[error("record {seq} stands behind record {after}")]
+    #[error("record {seq} stands behind record {after}: they were reordered")]
     Reordered {
         /// The record.
         seq: u64,
@@ -48,13 +48,13 @@ pub enum ChainFault {
         after: u64,
     },
     /// A record stands there twice.
-    #[error("record {seq} stands there twice")]
+    #[error("record {seq} stands there twice, as a duplicate")]
     Duplicate {
         /// The record.
         seq: u64,
     },
     /// Two different records follow the same one: two writers had one log.
-    #[error("two records have the number {seq}, and both follow the same record")]
+    #[error("a fork: two records have the number {seq}, and both follow the same record")]
     Fork {
         /// The number of both.
         seq: u64,

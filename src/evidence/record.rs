@@ -73,6 +73,12 @@ impl Record {
         Self::parse_line(unix_line).and(Err(RecordFault::CrLf))
     }
 
+    /// The record of a line that something converted: other line ends, spaces, order of keys or
+    /// escapes. Its digest is the one of its canonical form, not of these bytes.
+    pub fn parse_respelled(line: &[u8]) -> std::result::Result<Self, RecordFault> {
+        Self::read_line(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
     /// The record of a row: the columns, and the body as [`Self::render_body`] wrote it.
     pub fn from_body(
         log: LogId,
@@ -92,6 +98,10 @@ impl Record {
     }
 
     fn parse_line(line: &[u8]) -> std::result::Result<Self, RecordFault> {
+        Self::read_line(line)?.check_spelling(Part::Line, line)
+    }
+
+    fn read_line(line: &[u8]) -> std::result::Result<Self, RecordFault> {
         let mut fields = Fields::read(line)?;
         // First, since a later version may have keys and types that are unknown here.
         match fields.integer("v")? {
@@ -108,7 +118,7 @@ impl Record {
         let deed = fields.required("deed", UUID)?;
         let (ts, event) = read_body(&mut fields)?;
         fields.finish()?;
-        Self { log, seq, prev, deed, ts, event }.check_spelling(Part::Line, line)
+        Ok(Self { log, seq, prev, deed, ts, event })
     }
 
     fn check_spelling(self, part: Part, bytes: &[u8]) -> std::result::Result<Self, RecordFault> {

@@ -50,7 +50,10 @@ pub enum SegmentFault {
         line: usize,
     },
     /// Another name would follow from the content.
-    #[error("the segment's name does not follow from its content; it would be `{expected}`")]
+    #[error(
+        "its last line is not the one that the segment is named by: its tail was truncated or \
+         edited, or the file renamed from `{expected}`"
+    )]
     Name {
         /// The path that follows.
         expected: RepoPath,

@@ -66,9 +66,11 @@ fn merged_heads(variables: &[(OsString, OsString)]) -> Vec<GitOid> {
 
 /// One ref that changes: what it will be, and what the other side has of it.
 #[derive(Debug, PartialEq, Eq)]
-struct Update {
-    tip: GitOid,
-    had: Option<GitOid>,
+pub struct Update {
+    /// The object it will point to.
+    pub tip: GitOid,
+    /// The object it points to at the other side; `None` for a new ref.
+    pub had: Option<GitOid>,
 }
 
 fn read(stdin: &mut dyn Read) -> Result<String> {
@@ -91,8 +93,9 @@ fn bad_line(line: &str) -> Error {
     Error::invalid("line on standard input", escape_line(&shown), why)
 }
 
-/// pre-push: `<local ref> <local oid> <remote ref> <remote oid>` on each line.
-fn pushed(text: &str) -> Result<Vec<Update>> {
+/// What git tells pre-push: `<local ref> <local oid> <remote ref> <remote oid>` on each line. Refs
+/// that are deleted are left out.
+pub fn pushed(text: &str) -> Result<Vec<Update>> {
     text.lines()
         .map(|line| {
             // A local ref may be an expression with spaces, such as `HEAD@{1 day ago}`.
@@ -105,8 +108,9 @@ fn pushed(text: &str) -> Result<Vec<Update>> {
         .collect()
 }
 
-/// pre-receive: `<old oid> <new oid> <ref>` on each line.
-fn received(text: &str) -> Result<Vec<Update>> {
+/// What git tells pre-receive: `<old oid> <new oid> <ref>` on each line. Refs that are deleted are
+/// left out.
+pub fn received(text: &str) -> Result<Vec<Update>> {
     text.lines()
         .map(|line| {
             let mut parts = line.splitn(3, ' ');

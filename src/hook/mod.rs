@@ -3,4 +3,4 @@
 mod checks;
 pub mod install;
 
-pub use checks::{Call, run};
+pub use checks::{Call, Update, pushed, received, run};

@@ -13,5 +13,6 @@ mod attack;
 mod concurrency;
 mod corruption;
 mod crash;
+mod parsers;
 mod shapes;
 mod tampering;

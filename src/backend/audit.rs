@@ -1,0 +1,59 @@
+//! Items with everything that their rows say, for whoever proves them.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::model::{DeedId, Item};
+
+use super::Catalog;
+use super::catalog::{ITEM, item_of, path_hash};
+
+/// An item's row.
+#[derive(Debug)]
+pub struct ItemRow {
+    /// The item, with tags and metadata.
+    pub item: Item,
+    /// The deed of its batch.
+    pub deed: DeedId,
+    /// Whether the number that its path is found by is that of its path.
+    pub is_found_by_path: bool,
+    /// When it was put back into a tree.
+    pub restored_at: Option<String>,
+    /// Whether it is hidden.
+    pub hidden: bool,
+}
+
+impl Catalog<'_> {
+    /// The items behind the row `after`, at most `limit`: the row's number, and the item unless the
+    /// row cannot be read. A row whose batch or artifact is gone is left out.
+    pub fn item_rows(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, Result<ItemRow>)>> {
+        let from = [after.into(), limit.into()];
+        let sql = "SELECT i.id, b.deed, i.path_hash, i.restored_at, i.hidden
+                   FROM item_row i LEFT JOIN batch b ON b.id = i.batch_id
+                   WHERE i.id > ? ORDER BY i.id LIMIT ?";
+        let more = self.driver.query(sql, &from)?;
+        let sql = format!("{ITEM} WHERE i.id > ? ORDER BY i.id LIMIT ?");
+        let rows = self.driver.query(&sql, &from)?;
+        let mut items = BTreeMap::new();
+        for row in &rows {
+            items.insert(row.int(0)?, item_of(row));
+        }
+        let mut out = Vec::with_capacity(more.len());
+        for row in &more {
+            let id = row.int(0)?;
+            let Some(item) = items.remove(&id) else { continue };
+            let whole = item.and_then(|item| {
+                let damaged = || Error::damaged("item", format!("row {id}"), "its deed is no id");
+                Ok(ItemRow {
+                    deed: DeedId::from_slice(row.bytes(1)?).ok_or_else(damaged)?,
+                    is_found_by_path: row.int(2)? == path_hash(&item.path),
+                    restored_at: row.text_or_null(3)?.map(str::to_owned),
+                    hidden: row.int(4)? != 0,
+                    item: self.complete(vec![item])?.remove(0),
+                })
+            });
+            out.push((id, whole));
+        }
+        Ok(out)
+    }
+}

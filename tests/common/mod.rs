@@ -10,6 +10,7 @@
 mod outcome;
 mod repo;
 mod snapshot;
+pub mod strace;
 mod stub;
 
 pub use outcome::Outcome;

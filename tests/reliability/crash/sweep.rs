@@ -1,0 +1,84 @@
+//! Strikes one deed at every changing system call.
+
+use std::fs;
+use std::process::Command;
+
+use crate::common::TestRepo;
+use crate::common::strace::{can_trace, fault_was_met};
+use crate::score::{Score, whole};
+
+use super::deeds::Deed;
+use super::fault::{Point, points};
+use super::image::Image;
+use super::judge::Case;
+use super::trace::Trace;
+
+/// Points of each deed that a short run tries.
+const SHORT: usize = 12;
+
+/// A deed, and the repository in which it is done again and again.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    /// The repository, as the deed finds it after [`Stage::reset`].
+    pub repo: TestRepo,
+    /// Before and after.
+    pub case: Case<'a>,
+    /// What the deed does.
+    pub trace: Trace,
+}
+
+impl<'a> Stage<'a> {
+    /// Prepares the repository, does the deed once, and takes down what it did.
+    pub fn of(deed: &'a Deed) -> Self {
+        let repo = (deed.prepare)();
+        copy(&repo.top, &repo.world.path("template"));
+        reset(&repo);
+        let before = Image::of(&repo);
+        let trace = Trace::of(&repo, deed.line);
+        let after = Image::of(&repo);
+        Self { repo, case: Case { deed, before, after }, trace }
+    }
+
+    /// The repository as it was: in the same place, for a copy elsewhere begins a new log.
+    pub fn reset(&self) {
+        reset(&self.repo);
+    }
+
+    /// Strikes at `point` and judges.
+    pub fn strike(&self, point: &Point) -> Result<(), String> {
+        self.reset();
+        let outcome = point.strike(&self.repo, self.case.deed.line);
+        if !fault_was_met(&self.repo) {
+            return Err(format!("never got there:\n{outcome}"));
+        }
+        self.case.holds(&self.repo, point, &outcome)
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+fn reset(repo: &TestRepo) {
+    fs::remove_dir_all(&repo.top).unwrap();
+    copy(&repo.world.path("template"), &repo.top);
+}
+
+/// Strikes `deed` at every point, or at a part of them in a short run.
+pub fn sweep(deed: &Deed) {
+    if !can_trace() {
+        return;
+    }
+    let mut score = Score::of(deed.name);
+    let stage = Stage::of(deed);
+    let all = points(&stage.repo, &stage.trace);
+    let tried = if whole() { all.len() } else { SHORT.min(all.len()) };
+    for n in 0..tried {
+        // Spread over the whole command and all faults; the same ones every time.
+        let point = &all[if whole() { n } else { (n * all.len() / tried + n) % all.len() }];
+        score.note(point, stage.strike(point));
+    }
+    eprintln!("  {}: {tried} of {} points", deed.name, all.len());
+    score.finish(tried as u64);
+}

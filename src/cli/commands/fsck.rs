@@ -47,6 +47,12 @@ impl Report for FsckReport {
         for complaint in &self.complaints {
             out.parts(&[(BAD, "error: "), (PLAIN, complaint)]);
         }
+        for intent in &self.set_aside {
+            out.parts(&[(ODD, "set aside: "), (PLAIN, &intent.file)]);
+            for path in &intent.paths {
+                out.line(format!("    {path}: look whether the deed was done here"));
+            }
+        }
         for deed in &self.waiting {
             out.parts(&[
                 (ODD, "interrupted: "),

@@ -19,11 +19,30 @@ pub struct Deed {
     pub is_atomic: bool,
 }
 
+/// All of them.
+pub static ALL: [&Deed; 15] = [
+    &INIT,
+    &TRUST,
+    &STORE_TWO,
+    &STORE_FIRST,
+    &STORE_MANY,
+    &STORE_SIDECAR,
+    &RESTORE_STAGE,
+    &RESTORE_FILE,
+    &DROP,
+    &UNDO,
+    &RECONCILE,
+    &HOOKS_INSTALL,
+    &HOOKS_UNINSTALL,
+    &NEW_LOG,
+    &REPAIR,
+];
+
 const STORE: &[&str] =
     &["store", "_codex_", "src/old.py", "src/live.py", "--reason", "dead", "--quiet"];
 
 /// Sets up a repository that has history.
-pub const INIT: Deed = Deed {
+pub static INIT: Deed = Deed {
     name: "crash: init --hooks",
     line: &["init", "--hooks", "--repo", "_codex_", "--quiet"],
     prepare: || bystanders(TestRepo::with_history()),
@@ -32,14 +51,13 @@ pub const INIT: Deed = Deed {
 };
 
 /// Accepts a place outside the repository: git's own configuration is written.
-pub const TRUST: Deed = Deed {
+pub static TRUST: Deed = Deed {
     name: "crash: init --trust",
     line: &["init", "--trust", "--quiet"],
     prepare: || {
         let repo = TestRepo::with_history();
         let url = format!("sqlite:///{}", repo.world.path("team.sqlite").display());
         repo.archive(["init", "--repo", "_codex_", "--url", &url]).ok();
-        repo.git(["config", "--unset-all", "codex-archive.trust"]);
         repo.commit("archive elsewhere");
         bystanders(repo)
     },
@@ -48,7 +66,7 @@ pub const TRUST: Deed = Deed {
 };
 
 /// Archives two files.
-pub const STORE_TWO: Deed = Deed {
+pub static STORE_TWO: Deed = Deed {
     name: "crash: store",
     line: STORE,
     prepare: || bystanders(TestRepo::ready()),
@@ -57,7 +75,7 @@ pub const STORE_TWO: Deed = Deed {
 };
 
 /// The same where nothing is set up yet.
-pub const STORE_FIRST: Deed = Deed {
+pub static STORE_FIRST: Deed = Deed {
     name: "crash: store, the first ever",
     line: STORE,
     prepare: || bystanders(TestRepo::with_history()),
@@ -66,7 +84,7 @@ pub const STORE_FIRST: Deed = Deed {
 };
 
 /// Archives so many files that git writes a pack and the file system is synced as a whole.
-pub const STORE_MANY: Deed = Deed {
+pub static STORE_MANY: Deed = Deed {
     name: "crash: store, many files",
     line: &["store", "_codex_", "many", "--reason", "dead", "--quiet"],
     prepare: || {
@@ -82,7 +100,7 @@ pub const STORE_MANY: Deed = Deed {
 };
 
 /// Archives a file and leaves its stub elsewhere.
-pub const STORE_SIDECAR: Deed = Deed {
+pub static STORE_SIDECAR: Deed = Deed {
     name: "crash: store --sidecar",
     line: &["store", "_codex_", "src/old.py", "--reason", "dead", "--sidecar", "--quiet"],
     prepare: || bystanders(TestRepo::ready()),
@@ -91,7 +109,7 @@ pub const STORE_SIDECAR: Deed = Deed {
 };
 
 /// Puts a file back in its stub's place.
-pub const RESTORE_STAGE: Deed = Deed {
+pub static RESTORE_STAGE: Deed = Deed {
     name: "crash: restore --stage",
     line: &["restore", "src/old.py", "--stage", "--quiet"],
     prepare: || bystanders(with_stub()),
@@ -100,7 +118,7 @@ pub const RESTORE_STAGE: Deed = Deed {
 };
 
 /// Writes a file out of the archive.
-pub const RESTORE_FILE: Deed = Deed {
+pub static RESTORE_FILE: Deed = Deed {
     name: "crash: restore to a file",
     line: &["restore", "src/old.py", "out.py", "--quiet"],
     prepare: || bystanders(with_stub()),
@@ -109,7 +127,7 @@ pub const RESTORE_FILE: Deed = Deed {
 };
 
 /// Removes a stub for good.
-pub const DROP: Deed = Deed {
+pub static DROP: Deed = Deed {
     name: "crash: drop",
     line: &["drop", "src/old.py", "--reason", "gone", "--quiet"],
     prepare: || bystanders(with_stub()),
@@ -118,7 +136,7 @@ pub const DROP: Deed = Deed {
 };
 
 /// Takes back a store.
-pub const UNDO: Deed = Deed {
+pub static UNDO: Deed = Deed {
     name: "crash: undo",
     line: &["undo", "--quiet"],
     prepare: || {
@@ -131,7 +149,7 @@ pub const UNDO: Deed = Deed {
 };
 
 /// Mends what a revert left.
-pub const RECONCILE: Deed = Deed {
+pub static RECONCILE: Deed = Deed {
     name: "crash: reconcile",
     line: &["reconcile", "--quiet"],
     prepare: || {
@@ -144,7 +162,7 @@ pub const RECONCILE: Deed = Deed {
 };
 
 /// Installs the hooks beside one that is there.
-pub const HOOKS_INSTALL: Deed = Deed {
+pub static HOOKS_INSTALL: Deed = Deed {
     name: "crash: hooks install",
     line: &["hooks", "install", "--quiet"],
     prepare: || {
@@ -158,7 +176,7 @@ pub const HOOKS_INSTALL: Deed = Deed {
 };
 
 /// Takes the hooks away and puts back the one that was there.
-pub const HOOKS_UNINSTALL: Deed = Deed {
+pub static HOOKS_UNINSTALL: Deed = Deed {
     name: "crash: hooks uninstall",
     line: &["hooks", "uninstall", "--quiet"],
     prepare: || {
@@ -171,7 +189,7 @@ pub const HOOKS_UNINSTALL: Deed = Deed {
 };
 
 /// Begins a new log.
-pub const NEW_LOG: Deed = Deed {
+pub static NEW_LOG: Deed = Deed {
     name: "crash: evidence new-log",
     line: &["evidence", "new-log", "--quiet"],
     prepare: || bystanders(with_stub()),
@@ -180,7 +198,7 @@ pub const NEW_LOG: Deed = Deed {
 };
 
 /// Heals damaged bytes out of git.
-pub const REPAIR: Deed = Deed {
+pub static REPAIR: Deed = Deed {
     name: "crash: fsck --repair",
     line: &["fsck", "--repair", "--quiet"],
     prepare: || {

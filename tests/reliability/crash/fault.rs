@@ -71,7 +71,10 @@ pub fn points(repo: &TestRepo, trace: &Trace) -> Vec<Point> {
         };
         let mut faults = vec![Fault::Kill];
         faults.extend(child.is_some().then_some(Fault::KillAll));
-        faults.extend(ERRORS.map(Fault::Error));
+        // The database writes page after page, all in one way: they take turns with the errors.
+        let pages = call.name == "pwrite64";
+        let errors = ERRORS.iter().enumerate().filter(|(n, _)| !pages || call.nth % 4 == *n);
+        faults.extend(errors.map(|(_, name)| Fault::Error(name)));
         points.extend(faults.into_iter().map(|fault| Point {
             child: child.clone(),
             call: call.name.clone(),

@@ -3,14 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-use crate::common::TestRepo;
+use crate::common::{TestRepo, in_memory};
 use crate::common::strace::{can_trace, fault_was_met};
 use crate::score::{Score, whole};
 
-use super::deeds::Deed;
-use super::fault::{Point, points};
+use super::deeds::{self, Deed};
+use super::fault::{Fault, Point, points};
 use super::image::Image;
-use super::judge::Case;
+use super::judge::{self, Case};
 use super::trace::Trace;
 
 /// Points of each deed that a short run tries.
@@ -30,7 +30,7 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Prepares the repository, does the deed once, and takes down what it did.
     pub fn of(deed: &'a Deed) -> Self {
-        let repo = (deed.prepare)();
+        let repo = in_memory(deed.prepare);
         copy(&repo.top, &repo.world.path("template"));
         reset(&repo);
         let before = Image::of(&repo);
@@ -60,6 +60,15 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     assert!(status.success());
 }
 
+/// Fills the repository's folder, which may be a disk of its own, with what the template has.
+pub fn fill(repo: &TestRepo) {
+    for entry in fs::read_dir(&repo.top).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    copy(&repo.world.path("template/."), &repo.top);
+}
+
 fn reset(repo: &TestRepo) {
     fs::remove_dir_all(&repo.top).unwrap();
     copy(&repo.world.path("template"), &repo.top);
@@ -81,4 +90,42 @@ pub fn sweep(deed: &Deed) {
     }
     eprintln!("  {}: {tried} of {} points", deed.name, all.len());
     score.finish(tried as u64);
+}
+
+/// The sweep sees a fault: steps that were not done, though the program was told that they were.
+#[test]
+fn crash_sweep_notices_what_was_not_done() {
+    if !can_trace() {
+        return;
+    }
+    let mut score = Score::of("crash: a step left out is noticed");
+    for deed in [&deeds::STORE_TWO, &deeds::RESTORE_STAGE, &deeds::DROP] {
+        let stage = Stage::of(deed);
+        let own = stage.trace.changing(&stage.repo.top).filter(|it| it.pid == stage.trace.main);
+        let steps = own.filter(|it| {
+            let of_database = it.text.contains("archive.sqlite");
+            ["rename", "unlink"].contains(&it.name.as_str()) && !of_database
+        });
+        for call in steps {
+            let (child, fault) = (None, Fault::Skipped);
+            let point = Point { child, call: call.name.clone(), nth: call.nth, fault };
+            let noticed = stage.strike(&point).is_err();
+            let held = if noticed { Ok(()) } else { Err("nobody notices".to_owned()) };
+            score.note(format!("{}: {point} {}", deed.name, call.text), held);
+        }
+    }
+    score.finish(8);
+}
+
+/// The sweep sees a loss, though git still has the bytes.
+#[test]
+fn crash_sweep_notices_a_loss() {
+    let stage = Stage::of(&deeds::STORE_TWO);
+    let repo = &stage.repo;
+    judge::nothing_is_lost(repo).unwrap();
+    let archive = repo.common_dir().join("codex-archive/archive.sqlite");
+    let spoil = "UPDATE run SET bytes = X'00'";
+    rusqlite::Connection::open(archive).unwrap().execute(spoil, []).unwrap();
+    judge::nothing_is_lost(repo).unwrap_err();
+    judge::all_is_well(repo).unwrap_err();
 }

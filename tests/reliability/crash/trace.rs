@@ -105,11 +105,6 @@ impl Trace {
     pub fn changing<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a Call> {
         self.calls.iter().filter(|call| call.changes(folder))
     }
-
-    /// The place in the order of the first call after `from` that fits.
-    pub fn find(&self, from: usize, fits: impl Fn(&Call) -> bool) -> Option<usize> {
-        (from..self.calls.len()).find(|at| fits(&self.calls[*at]))
-    }
 }
 
 impl Call {
@@ -121,6 +116,11 @@ impl Call {
     pub fn file(&self) -> &str {
         let inside = self.text.split_once('<').map_or("", |(_, rest)| rest);
         inside.split_once('>').map_or("", |(file, _)| file)
+    }
+
+    /// The names among its arguments.
+    pub fn names(&self) -> Vec<&str> {
+        self.text.split('"').skip(1).step_by(2).collect()
     }
 
     /// Whether something that lasts was changed by it.

@@ -187,6 +187,12 @@ pub fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
+/// Whether `path` stands on a file system that may only be read.
+pub fn is_read_only(path: &Path) -> bool {
+    let read_only = rustix::fs::StatVfsMountFlags::RDONLY;
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_flag.contains(read_only))
+}
+
 /// Removes our temporary files in `folder`, which a killed process left there. The caller holds the
 /// lock, so they are nobody's; one that cannot be removed stays.
 pub fn remove_litter(folder: &Path) {

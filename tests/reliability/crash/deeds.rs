@@ -38,6 +38,9 @@ pub static ALL: [&Deed; 15] = [
     &REPAIR,
 ];
 
+/// The name of an archive outside the repository.
+pub const ELSEWHERE: &str = "team.sqlite";
+
 const STORE: &[&str] =
     &["store", "_codex_", "src/old.py", "src/live.py", "--reason", "dead", "--quiet"];
 
@@ -56,7 +59,7 @@ pub static TRUST: Deed = Deed {
     line: &["init", "--trust", "--quiet"],
     prepare: || {
         let repo = TestRepo::with_history();
-        let url = format!("sqlite:///{}", repo.world.path("team.sqlite").display());
+        let url = format!("sqlite:///{}", repo.world.path(ELSEWHERE).display());
         repo.archive(["init", "--repo", "_codex_", "--url", &url]).ok();
         repo.commit("archive elsewhere");
         bystanders(repo)

@@ -116,13 +116,18 @@ fn names(steps: &Steps<'_>, wrong: &mut Vec<String>) {
         let names = call.names();
         let temporary = names.first().is_some_and(|name| name.contains(".codex-tmp-"));
         match call.name.as_str() {
-            "rename" | "link" if temporary => {
+            "rename" | "linkat" if temporary => {
                 let file = Path::new(names[0]);
                 let written = steps.last(at, |it| it.name == "write" && Path::new(it.file()) == file);
                 if !steps.synced(file, written.unwrap_or(0), at) {
                     wrong.push(format!("not synced before {}", steps.told(at)));
                 }
                 steps.folder_synced(at, end, wrong);
+            }
+            "write" if call.file().ends_with(JOURNAL) => {
+                if !steps.synced(Path::new(call.file()), at, end) {
+                    wrong.push(format!("not synced after {}", steps.told(at)));
+                }
             }
             "rename" | "mkdir" => steps.folder_synced(at, end, wrong),
             "unlink" if !temporary && !names[0].contains("/.git/") && !names[0].contains("/.codex/") => {
@@ -192,18 +197,19 @@ fn out_of_order(steps: &Steps<'_>, has_intent: bool) -> Vec<String> {
     wrong
 }
 
-/// The syncs that the rules are about: those of the database's own making are not.
+/// The syncs that the rules are about. The database syncs its own files and the folder they are in.
 fn is_ours(call: &Call) -> bool {
-    is_sync(call) && !call.file().contains("archive.sqlite")
+    is_sync(call) && !call.file().contains("archive.sqlite") && !call.file().ends_with("/codex-archive")
 }
 
-/// What the rules must notice in a log that is in order: `at` left out, or moved to the front.
+/// What the rules must notice in a log that is in order: all syncs of a file left out (where two
+/// follow one another, the second does for both), or a name given before everything else.
 fn unnoticed(steps: &Steps<'_>, has_intent: bool, score: &mut Score, name: &str) {
     for at in 0..steps.calls.len() {
         let call = steps.calls[at];
         let mut calls = steps.calls.clone();
         let what = if is_ours(call) {
-            calls.remove(at);
+            calls.retain(|it| !is_sync(it) || it.file() != call.file());
             "left out"
         } else if call.name == "rename" && call.names()[0].contains(".codex-tmp-") {
             let moved = calls.remove(at);

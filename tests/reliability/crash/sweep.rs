@@ -34,9 +34,10 @@ impl<'a> Stage<'a> {
         copy(&repo.top, &repo.world.path("template"));
         reset(&repo);
         let before = Image::of(&repo);
+        let is_damaged = judge::nothing_is_lost(&repo).is_err();
         let trace = Trace::of(&repo, deed.line);
         let after = Image::of(&repo);
-        Self { repo, case: Case { deed, before, after }, trace }
+        Self { repo, case: Case { deed, before, after, is_damaged }, trace }
     }
 
     /// The repository as it was: in the same place, for a copy elsewhere begins a new log.
@@ -72,6 +73,10 @@ pub fn fill(repo: &TestRepo) {
 fn reset(repo: &TestRepo) {
     fs::remove_dir_all(&repo.top).unwrap();
     copy(&repo.world.path("template"), &repo.top);
+    // An archive elsewhere, if the deed makes one.
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(repo.world.path(&format!("{}{end}", deeds::ELSEWHERE)));
+    }
 }
 
 /// Strikes `deed` at every point, or at a part of them in a short run.

@@ -62,6 +62,9 @@ pub struct FsckReport {
     pub complaints: Vec<String>,
     /// Deeds that wait for the next changing command, of all work trees.
     pub waiting: Vec<String>,
+    /// Whether there are damaged intents, which stop every changing command.
+    #[serde(skip)]
+    pub damaged_intents: bool,
     /// Damaged intents that were set aside.
     pub set_aside: Vec<SetAside>,
 }
@@ -101,6 +104,7 @@ pub fn fsck(
     check_evidence(&mut archive, &mut report)?;
     let waiting = pending(workspace)?;
     report.waiting = waiting.deeds();
+    report.damaged_intents = !waiting.damaged.is_empty();
     report.complaints.extend(waiting.damaged.iter().map(|path| intent::damaged(path).to_string()));
     report.ok = report.complaints.is_empty() && report.damaged.iter().all(|it| it.healed);
     Ok(report)
@@ -116,8 +120,11 @@ fn set_damaged_aside(workspace: &Workspace, archive: &mut Archive) -> Result<Vec
             Ok(deed) => recovery::records_of(archive, &deed)?,
             Err(_) => Vec::new(),
         };
-        let paths = records.iter().filter_map(|(record, _)| record.event.path.as_ref());
-        let paths = paths.map(ToString::to_string).collect();
+        let paths = || records.iter().filter_map(|(record, _)| record.event.path.as_ref());
+        for path in paths() {
+            recovery::remove_litter_beside(workspace, path.as_path());
+        }
+        let paths = paths().map(ToString::to_string).collect();
         let file = intent::set_aside(workspace, &path)?.display().to_string();
         done.push(SetAside { file, paths });
     }

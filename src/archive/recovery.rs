@@ -362,7 +362,7 @@ fn remove_litter(workspace: &Workspace, intent: &Intent, segment: Option<&Segmen
 }
 
 /// Takes away temporary files that a killed process left beside `path`, unless a link leads there.
-fn remove_litter_beside(workspace: &Workspace, path: &Path) {
+pub(super) fn remove_litter_beside(workspace: &Workspace, path: &Path) {
     if files::check_contained("recover", &workspace.top, path).is_ok() {
         files::remove_litter(files::folder_of(&workspace.top.join(path)));
     }

@@ -71,6 +71,8 @@ impl Report for FsckReport {
             out.line(
                 "Next: git codex-archive fsck --repair (in a clone whose history has the files)",
             );
+        } else if self.damaged_intents {
+            out.line("Next: git codex-archive fsck --repair (sets the damaged intent aside)");
         }
     }
 }

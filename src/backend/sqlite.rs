@@ -138,7 +138,8 @@ fn connect(file: &Path, access: Access) -> rusqlite::Result<Connection> {
 /// Whether SQLite could not make its side files: a full disk, or one that may only be read.
 fn has_no_room(error: &Error) -> bool {
     let Error::Backend { source, .. } = error else { return false };
-    let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let code =
+        source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     let codes = [
         ErrorCode::CannotOpen,
         ErrorCode::DiskFull,

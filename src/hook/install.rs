@@ -217,10 +217,10 @@ fn install_one(
             if !matches!(kept_found, Found::Absent) && !fs::is_same_file(&path, &kept) =>
         {
             left(format!(
-            "`{}` and `{}` are both somebody else's; add the line `{}` to the first",
-            path.display(),
-            kept.display(),
-            name.line()
+                "`{}` and `{}` are both somebody else's; add the line `{}` to the first",
+                path.display(),
+                kept.display(),
+                name.line()
             ))
         }
         Found::Foreign { .. } => {

@@ -16,6 +16,7 @@ mod stub;
 pub use outcome::Outcome;
 pub use repo::{TestRepo, run};
 pub use snapshot::Snapshot;
+#[allow(unused_imports, reason = "each test binary uses the part that it needs")]
 pub use stub::{id_of, stub_of};
 
 use std::cell::RefCell;

@@ -46,6 +46,11 @@ fn crash_store_sidecar() {
 }
 
 #[test]
+fn crash_store_exact_entries() {
+    sweep(&deeds::STORE_EXACT);
+}
+
+#[test]
 fn crash_restore_in_place() {
     sweep(&deeds::RESTORE_STAGE);
 }

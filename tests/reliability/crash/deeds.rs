@@ -20,13 +20,14 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 15] = [
+pub static ALL: [&Deed; 16] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
     &STORE_FIRST,
     &STORE_MANY,
     &STORE_SIDECAR,
+    &STORE_EXACT,
     &RESTORE_STAGE,
     &RESTORE_FILE,
     &DROP,
@@ -108,6 +109,22 @@ pub static STORE_SIDECAR: Deed = Deed {
     line: &["store", "_codex_", "src/old.py", "--reason", "dead", "--sidecar", "--quiet"],
     prepare: || bystanders(TestRepo::ready()),
     again: &[5, 6],
+    is_atomic: true,
+};
+
+/// Archives a file whose stub git would stage otherwise than is meant: the object and the index
+/// entry are written by two gits more.
+pub static STORE_EXACT: Deed = Deed {
+    name: "crash: store, fileMode=false",
+    line: &["store", "_codex_", "src/old.py", "--reason", "dead", "--quiet"],
+    prepare: || {
+        let repo = TestRepo::ready();
+        repo.git(["update-index", "--chmod=+x", "src/old.py"]).ok();
+        repo.try_commit("a program").ok();
+        repo.git(["config", "core.fileMode", "false"]).ok();
+        bystanders(repo)
+    },
+    again: &[],
     is_atomic: true,
 };
 

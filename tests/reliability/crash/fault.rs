@@ -97,7 +97,8 @@ impl Point {
         let mut program = repo.world.command("timeout", &repo.top);
         program.args(["-s", "KILL", "120", "git-codex-archive"]).args(line);
         let outside = std::env::var("PATH").unwrap();
-        let folders = [wrapper.as_path(), &repo.world.path("bin")].map(|it| it.display().to_string());
+        let folders =
+            [wrapper.as_path(), &repo.world.path("bin")].map(|it| it.display().to_string());
         program.env("PATH", format!("{}:{outside}", folders.join(":"))).env("OUTSIDE", &outside);
         program.env("COUNT", repo.world.path("wrapper/count")).env("WORD", &child.word);
         program.env("LOG", repo.world.path("strace-log"));

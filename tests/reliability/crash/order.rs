@@ -15,21 +15,25 @@ use super::sweep::Stage;
 use super::trace::{Call, Trace};
 
 /// Deeds with an intent, for all the rules; and those without.
-const WITH_INTENT: [&Deed; 6] = [
+const WITH_INTENT: [&Deed; 7] = [
     &deeds::STORE_TWO,
     &deeds::STORE_MANY,
     &deeds::STORE_SIDECAR,
+    &deeds::STORE_EXACT,
     &deeds::RESTORE_STAGE,
     &deeds::DROP,
     &deeds::UNDO,
 ];
-const OTHERS: [&Deed; 6] = [
+const OTHERS: [&Deed; 9] = [
     &deeds::INIT,
     &deeds::STORE_FIRST,
     &deeds::RESTORE_FILE,
     &deeds::RECONCILE,
     &deeds::HOOKS_INSTALL,
     &deeds::HOOKS_UNINSTALL,
+    &deeds::TRUST,
+    &deeds::NEW_LOG,
+    &deeds::REPAIR,
 ];
 
 /// The program's own calls.
@@ -67,7 +71,8 @@ impl<'a> Steps<'a> {
     fn folder_synced(&self, at: usize, until: usize, wrong: &mut Vec<String>) {
         let Some(name) = self.calls[at].names().last().copied() else { return };
         let Some(folder) = Path::new(name).parent() else { return };
-        let removed = |it: &Call| it.name == "rmdir" && it.names().contains(&folder.to_str().unwrap());
+        let removed =
+            |it: &Call| it.name == "rmdir" && it.names().contains(&folder.to_str().unwrap());
         if !self.synced(folder, at, until) && self.first(at, removed).is_none() {
             wrong.push(format!("the folder is not synced after {}", self.told(at)));
         }
@@ -118,19 +123,21 @@ fn names(steps: &Steps<'_>, wrong: &mut Vec<String>) {
         match call.name.as_str() {
             "rename" | "linkat" if temporary => {
                 let file = Path::new(names[0]);
-                let written = steps.last(at, |it| it.name == "write" && Path::new(it.file()) == file);
+                let written =
+                    steps.last(at, |it| it.name == "write" && Path::new(it.file()) == file);
                 if !steps.synced(file, written.unwrap_or(0), at) {
                     wrong.push(format!("not synced before {}", steps.told(at)));
                 }
                 steps.folder_synced(at, end, wrong);
             }
-            "write" if call.file().ends_with(JOURNAL) => {
-                if !steps.synced(Path::new(call.file()), at, end) {
-                    wrong.push(format!("not synced after {}", steps.told(at)));
-                }
+            "write"
+                if call.file().ends_with(JOURNAL)
+                    && !steps.synced(Path::new(call.file()), at, end) =>
+            {
+                wrong.push(format!("not synced after {}", steps.told(at)));
             }
             "rename" | "mkdir" => steps.folder_synced(at, end, wrong),
-            "unlink" if !temporary && !names[0].contains("/.git/") && !names[0].contains("/.codex/") => {
+            "unlink" if !names[0].contains("/.codex/") && is_in_tree(call, steps.top) => {
                 steps.folder_synced(at, end, wrong);
             }
             _ => {}
@@ -199,7 +206,9 @@ fn out_of_order(steps: &Steps<'_>, has_intent: bool) -> Vec<String> {
 
 /// The syncs that the rules are about. The database syncs its own files and the folder they are in.
 fn is_ours(call: &Call) -> bool {
-    is_sync(call) && !call.file().contains("archive.sqlite") && !call.file().ends_with("/codex-archive")
+    is_sync(call)
+        && !call.file().contains("archive.sqlite")
+        && !call.file().ends_with("/codex-archive")
 }
 
 /// What the rules must notice in a log that is in order: all syncs of a file left out (where two
@@ -237,7 +246,10 @@ fn crash_order_of_durable_steps() {
         let stage = Stage::of(deed);
         let steps = Steps::of(&stage.trace, &stage.repo.top);
         let wrong = out_of_order(&steps, has_intent);
-        score.note_all(steps.calls.len() as u64, wrong.iter().map(|it| format!("{}: {it}", deed.name)));
+        score.note_all(
+            steps.calls.len() as u64,
+            wrong.iter().map(|it| format!("{}: {it}", deed.name)),
+        );
         if wrong.is_empty() {
             unnoticed(&steps, has_intent, &mut control, deed.name);
         }

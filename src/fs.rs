@@ -81,8 +81,7 @@ impl TempFile {
 
     /// Gives the file the name `target` unless something is there already.
     pub fn publish_new(mut self, target: &Path) -> Result<()> {
-        fs::hard_link(&self.path, target).map_err(Error::io("create", target))?;
-        let _ = fs::remove_file(&self.path);
+        rename_new(&self.path, target).map_err(Error::io("create", target))?;
         self.published = true;
         Ok(())
     }
@@ -94,6 +93,22 @@ impl Drop for TempFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Renames a file unless something has the name already: in one step where system and file system
+/// know how.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return done.map_err(Into::into),
+        }
+    }
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
 }
 
 /// From so many files on, one sync of the whole file system is cheaper than one for each.

@@ -121,7 +121,7 @@ fn names(steps: &Steps<'_>, wrong: &mut Vec<String>) {
         let names = call.names();
         let temporary = names.first().is_some_and(|name| name.contains(".codex-tmp-"));
         match call.name.as_str() {
-            "rename" | "linkat" if temporary => {
+            "rename" | "renameat2" if temporary => {
                 let file = Path::new(names[0]);
                 let written =
                     steps.last(at, |it| it.name == "write" && Path::new(it.file()) == file);
@@ -205,10 +205,10 @@ fn out_of_order(steps: &Steps<'_>, has_intent: bool) -> Vec<String> {
 }
 
 /// The syncs that the rules are about. The database syncs its own files and the folder they are in.
-fn is_ours(call: &Call) -> bool {
-    is_sync(call)
-        && !call.file().contains("archive.sqlite")
-        && !call.file().ends_with("/codex-archive")
+fn is_ours(call: &Call, top: &Path) -> bool {
+    let file = call.file();
+    let of_database = file.contains(".sqlite") || file.ends_with("/codex-archive");
+    is_sync(call) && Path::new(file).starts_with(top) && !of_database
 }
 
 /// What the rules must notice in a log that is in order: all syncs of a file left out (where two
@@ -217,7 +217,7 @@ fn unnoticed(steps: &Steps<'_>, has_intent: bool, score: &mut Score, name: &str)
     for at in 0..steps.calls.len() {
         let call = steps.calls[at];
         let mut calls = steps.calls.clone();
-        let what = if is_ours(call) {
+        let what = if is_ours(call, steps.top) {
             calls.retain(|it| !is_sync(it) || it.file() != call.file());
             "left out"
         } else if call.name == "rename" && call.names()[0].contains(".codex-tmp-") {

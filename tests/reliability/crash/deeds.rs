@@ -17,6 +17,8 @@ pub struct Deed {
     pub again: &'static [i32],
     /// Whether the next command of any kind completes it or takes it back.
     pub is_atomic: bool,
+    /// What may be neither as before nor as after while it is being done.
+    pub on_its_way: &'static [&'static str],
 }
 
 /// All of them.
@@ -52,6 +54,7 @@ pub static INIT: Deed = Deed {
     prepare: || bystanders(TestRepo::with_history()),
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
 };
 
 /// Accepts a place outside the repository: git's own configuration is written.
@@ -67,6 +70,7 @@ pub static TRUST: Deed = Deed {
     },
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
 };
 
 /// Archives two files.
@@ -76,6 +80,7 @@ pub static STORE_TWO: Deed = Deed {
     prepare: || bystanders(TestRepo::ready()),
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// The same where nothing is set up yet.
@@ -85,6 +90,7 @@ pub static STORE_FIRST: Deed = Deed {
     prepare: || bystanders(TestRepo::with_history()),
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
 };
 
 /// Archives so many files that git writes a pack and the file system is synced as a whole.
@@ -101,6 +107,7 @@ pub static STORE_MANY: Deed = Deed {
     },
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Archives a file and leaves its stub elsewhere.
@@ -110,6 +117,7 @@ pub static STORE_SIDECAR: Deed = Deed {
     prepare: || bystanders(TestRepo::ready()),
     again: &[5, 6],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Archives a file whose stub git would stage otherwise than is meant: the object and the index
@@ -126,6 +134,8 @@ pub static STORE_EXACT: Deed = Deed {
     },
     again: &[],
     is_atomic: true,
+    // The stub stands there as a program until the second git has put that right.
+    on_its_way: &["index:src/old.py"],
 };
 
 /// Puts a file back in its stub's place.
@@ -135,6 +145,7 @@ pub static RESTORE_STAGE: Deed = Deed {
     prepare: || bystanders(with_stub()),
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Writes a file out of the archive.
@@ -144,6 +155,7 @@ pub static RESTORE_FILE: Deed = Deed {
     prepare: || bystanders(with_stub()),
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Removes a stub for good.
@@ -153,6 +165,7 @@ pub static DROP: Deed = Deed {
     prepare: || bystanders(with_stub()),
     again: &[5, 6],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Takes back a store.
@@ -166,6 +179,7 @@ pub static UNDO: Deed = Deed {
     },
     again: &[5],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Mends what a revert left.
@@ -179,6 +193,7 @@ pub static RECONCILE: Deed = Deed {
     },
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
 };
 
 /// Installs the hooks beside one that is there.
@@ -193,6 +208,7 @@ pub static HOOKS_INSTALL: Deed = Deed {
     },
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
 };
 
 /// Takes the hooks away and puts back the one that was there.
@@ -206,6 +222,7 @@ pub static HOOKS_UNINSTALL: Deed = Deed {
     },
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
 };
 
 /// Begins a new log.
@@ -215,6 +232,7 @@ pub static NEW_LOG: Deed = Deed {
     prepare: || bystanders(with_stub()),
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 /// Heals damaged bytes out of git.
@@ -228,6 +246,7 @@ pub static REPAIR: Deed = Deed {
     },
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
 };
 
 fn with_stub() -> TestRepo {

@@ -16,7 +16,8 @@ Damage that was not mended ends with exit code 4.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Put git's own bytes, where they are the same, in the place of damaged ones
+    /// Put git's own bytes in the place of damaged ones, where they are the same; set damaged
+    /// intents aside
     #[arg(long)]
     repair: bool,
     /// Who repairs (default: CODEX_ACTOR, else git's user.email)

@@ -7,7 +7,8 @@ mod folder;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::error::{Error, Refusal, Result};
@@ -106,9 +107,15 @@ pub fn check_writable(folder: &Path) -> Result<()> {
     }
 }
 
-/// Creates `folder` and its parents.
+/// Creates `folder` and its parents, and makes the names of those that were missing durable: a file
+/// in a folder that a power cut takes away would go with it.
 pub fn create_folders(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|it| !it.as_os_str().is_empty() && fs::symlink_metadata(it).is_err())
+        .collect();
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    missing.iter().rev().try_for_each(|it| sync_folder(folder_of(it)))
 }
 
 /// Removes a file; one that is gone already is fine.
@@ -118,6 +125,43 @@ pub fn remove_file(path: &Path) -> Result<()> {
             Err(Error::io("remove", path)(error))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether `path` stands on a file system that may only be read.
+pub fn is_read_only(path: &Path) -> bool {
+    let read_only = rustix::fs::StatVfsMountFlags::RDONLY;
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_flag.contains(read_only))
+}
+
+/// Removes our temporary files in `folder`, which a killed process left there. The caller holds the
+/// lock, so they are nobody's; one that cannot be removed stays.
+pub fn remove_litter(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().as_bytes().starts_with(TEMP_PREFIX.as_bytes()) {
+            let _ = remove_file(&entry.path());
+        }
+    }
+}
+
+/// Gives the file `from` the second name `to`; where the file system knows no second names, only
+/// that one.
+pub fn keep_as(from: &Path, to: &Path) -> Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Error::io("keep as", to)(error))
+        }
+        Err(_) => rename(from, to),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Whether two names are of one file.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (fs::symlink_metadata(one), fs::symlink_metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
     }
 }
 

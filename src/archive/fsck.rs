@@ -12,7 +12,7 @@ use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
 use crate::progress::Progress;
 
 use super::journaled::record_of;
-use super::{Archive, Workspace, agree, lookup, pending, recovery};
+use super::{Archive, Workspace, agree, intent, lookup, pending, recovery};
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
@@ -66,6 +66,21 @@ pub struct FsckReport {
     pub complaints: Vec<String>,
     /// Deeds that wait for the next changing command, of all work trees.
     pub waiting: Vec<String>,
+    /// Whether there are damaged intents, which stop every changing command.
+    #[serde(skip)]
+    pub damaged_intents: bool,
+    /// Damaged intents that were set aside.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// A damaged intent that no command looks at any more.
+#[derive(Debug, Serialize)]
+pub struct SetAside {
+    /// Where it is now.
+    pub file: String,
+    /// What its deed was about; empty when that was never recorded. Each path stands as before the
+    /// deed or as after it.
+    pub paths: Vec<String>,
 }
 
 /// Checks every byte of the archive of `workspace`.
@@ -75,25 +90,53 @@ pub fn fsck(
     progress: &dyn Progress,
 ) -> Result<FsckReport> {
     let lock = options.repair.as_ref().map(|_| workspace.lock()).transpose()?;
+    let mut set_aside = Vec::new();
     let mut archive = match &lock {
         Some(_) => {
             // Opened for reading first: what is not there is not made here.
-            Archive::open(workspace)?;
+            let mut archive = Archive::open(workspace)?;
+            set_aside = set_damaged_aside(workspace, &mut archive)?;
+            drop(archive);
             recovery::recover(workspace)?;
             Archive::create(workspace)?
         }
         None => Archive::open(workspace)?,
     };
-    let mut report = FsckReport { complaints: archive.integrity()?, ..FsckReport::default() };
+    let complaints = archive.integrity()?;
+    let mut report = FsckReport { complaints, set_aside, ..FsckReport::default() };
     check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
     if report.damaged.iter().any(|artifact| artifact.healed) {
         report.complaints = archive.integrity()?;
     }
     check_evidence(&mut archive, &mut report)?;
     agree::check_items(&mut archive, &mut report)?;
-    report.waiting = pending(workspace)?.iter().map(|intent| intent.deed.to_string()).collect();
+    let waiting = pending(workspace)?;
+    report.waiting = waiting.deeds();
+    report.damaged_intents = !waiting.damaged.is_empty();
+    report.complaints.extend(waiting.damaged.iter().map(|path| intent::damaged(path).to_string()));
     report.ok = report.complaints.is_empty() && report.damaged.iter().all(|it| it.healed);
     Ok(report)
+}
+
+/// A damaged intent stops every changing command. Its deed's paths stand as before or as after, and
+/// both are sound; what the tree still lacks can be done again.
+fn set_damaged_aside(workspace: &Workspace, archive: &mut Archive) -> Result<Vec<SetAside>> {
+    let mut done = Vec::new();
+    for path in pending(workspace)?.damaged {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let records = match name.parse() {
+            Ok(deed) => recovery::records_of(archive, &deed)?,
+            Err(_) => Vec::new(),
+        };
+        let paths = || records.iter().filter_map(|(record, _)| record.event.path.as_ref());
+        for path in paths() {
+            recovery::remove_litter_beside(workspace, path.as_path());
+        }
+        let paths = paths().map(ToString::to_string).collect();
+        let file = intent::set_aside(workspace, &path)?.display().to_string();
+        done.push(SetAside { file, paths });
+    }
+    Ok(done)
 }
 
 fn check_artifacts(

@@ -74,8 +74,11 @@ pub struct Intent {
     pub deed: DeedId,
     /// The action of its records.
     pub action: String,
-    /// The top of the work tree.
+    /// The top of the work tree, where it stood then.
     pub work_tree: PathBuf,
+    /// git's folder of that work tree, as seen from the common folder: that stays when the work
+    /// tree is moved, and goes when it is removed. `None` outside git.
+    pub git_dir: Option<PathBuf>,
     /// The paths.
     pub steps: Vec<IntentStep>,
 }
@@ -100,8 +103,13 @@ impl Intent {
         deed: DeedId,
         steps: impl IntoIterator<Item = IntentStep>,
     ) -> Self {
-        let (action, work_tree) = (action.to_owned(), workspace.top.clone());
-        Self { deed, action, work_tree, steps: steps.into_iter().collect() }
+        Self {
+            deed,
+            action: action.to_owned(),
+            work_tree: workspace.top.clone(),
+            git_dir: git_dir_of(workspace),
+            steps: steps.into_iter().collect(),
+        }
     }
 
     /// The intent of a deed about one item.
@@ -132,8 +140,28 @@ impl Intent {
         files::remove_file(&self.file(workspace))
     }
 
+    /// Whether it is about the work tree of `workspace`, wherever that stood.
+    pub fn is_of(&self, workspace: &Workspace) -> bool {
+        match &self.git_dir {
+            Some(_) => self.git_dir == git_dir_of(workspace),
+            None => self.work_tree == workspace.top,
+        }
+    }
+
+    /// Whether git knows the work tree no more, so that nobody will ever come to settle it there.
+    pub fn is_orphan(&self, workspace: &Workspace) -> bool {
+        match (&self.git_dir, &workspace.repository) {
+            (Some(folder), Some(repository)) => {
+                let folder = repository.common_dir().join(folder);
+                fs::symlink_metadata(folder).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            }
+            _ => false,
+        }
+    }
+
     fn to_json(&self) -> Value {
         let digest = |digest: Option<Digest>| digest.map_or(String::new(), |d| d.to_string());
+        let path = |path: &Path| hex(path.as_os_str().as_bytes());
         let steps: Vec<Value> = self
             .steps
             .iter()
@@ -155,7 +183,8 @@ impl Intent {
             "v": 1,
             "deed": self.deed.to_string(),
             "action": self.action,
-            "work_tree": hex(self.work_tree.as_os_str().as_bytes()),
+            "work_tree": path(&self.work_tree),
+            "git_dir": self.git_dir.as_deref().map_or(String::new(), path),
             "steps": steps,
         })
     }
@@ -182,10 +211,15 @@ impl Intent {
                     .map_or(Some(None), |bytes| bytes.map(Some))?,
             })
         };
+        let path = |text: &str| Some(PathBuf::from(OsString::from_vec(unhex(text)?)));
         Some(Self {
             deed: text(value, "deed")?.parse().ok()?,
             action: text(value, "action")?,
-            work_tree: PathBuf::from(OsString::from_vec(unhex(&text(value, "work_tree")?)?)),
+            work_tree: path(&text(value, "work_tree")?)?,
+            git_dir: match text(value, "git_dir") {
+                Some(text) if !text.is_empty() => Some(path(&text)?),
+                _ => None,
+            },
             steps: value.get("steps")?.as_array()?.iter().map(step).collect::<Option<_>>()?,
         })
     }
@@ -196,34 +230,97 @@ pub fn intent_folder(workspace: &Workspace) -> PathBuf {
     workspace.store_folder().join("intents")
 }
 
-/// The intents that wait, of all work trees of this repository.
-pub fn pending(workspace: &Workspace) -> Result<Vec<Intent>> {
+/// git's folder of this work tree, as seen from the common folder; `.` for the main one.
+fn git_dir_of(workspace: &Workspace) -> Option<PathBuf> {
+    let repository = workspace.repository.as_ref()?;
+    let inside = repository.git_dir().strip_prefix(repository.common_dir()).ok()?;
+    Some(if inside.as_os_str().is_empty() { PathBuf::from(".") } else { inside.to_owned() })
+}
+
+/// What waits in the folder of intents.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// Intents, of all work trees of this repository.
+    pub intents: Vec<Intent>,
+    /// Files that are none, or not any more.
+    pub damaged: Vec<PathBuf>,
+}
+
+impl Waiting {
+    /// The deeds, by their ids.
+    pub fn deeds(&self) -> Vec<String> {
+        self.intents.iter().map(|intent| intent.deed.to_string()).collect()
+    }
+
+    /// A damaged intent: somebody must decide what becomes of its deed.
+    pub fn first_damage(&self) -> Option<Error> {
+        self.damaged.first().map(|path| damaged(path))
+    }
+}
+
+/// What waits, of all work trees of this repository.
+pub fn pending(workspace: &Workspace) -> Result<Waiting> {
     let folder = intent_folder(workspace);
-    let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
-    let mut intents = Vec::new();
+    let mut waiting = Waiting::default();
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(waiting),
+        Err(error) => return Err(Error::io("read", folder)(error)),
+    };
     for entry in entries {
         let path = entry.map_err(Error::io("read", &folder))?.path();
         let temporary = path
             .file_name()
             .is_some_and(|name| name.as_bytes().starts_with(files::TEMP_PREFIX.as_bytes()));
-        if !temporary && let Some(intent) = read(&path)? {
-            intents.push(intent);
+        if temporary {
+            continue;
+        }
+        match read(&path)? {
+            Read::Intent(intent) => waiting.intents.push(*intent),
+            Read::Damaged => waiting.damaged.push(path),
+            Read::Gone => {}
         }
     }
-    intents.sort_by_key(|intent| intent.deed);
-    Ok(intents)
+    waiting.intents.sort_by_key(|intent| intent.deed);
+    waiting.damaged.sort();
+    Ok(waiting)
 }
 
-/// The intent in a file; `None` if its deed ended since the folder was read.
-fn read(path: &Path) -> Result<Option<Intent>> {
+/// What a file among the intents is.
+enum Read {
+    Intent(Box<Intent>),
+    Damaged,
+    /// Its deed ended since the folder was read.
+    Gone,
+}
+
+fn read(path: &Path) -> Result<Read> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Gone),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(Read::Damaged),
         Err(error) => return Err(Error::io("read", path)(error)),
     };
     let intent = serde_json::from_slice(&bytes).ok().and_then(|it| Intent::from_json(&it));
-    let damaged = || Error::damaged("intent", path.display().to_string(), "it is not one of ours");
-    intent.map(Some).ok_or_else(damaged)
+    Ok(intent.map_or(Read::Damaged, |intent| Read::Intent(Box::new(intent))))
+}
+
+/// The error of a damaged intent.
+pub fn damaged(path: &Path) -> Error {
+    Error::damaged("intent", path.display().to_string(), "it is not one of ours")
+}
+
+/// Puts a damaged intent where no command looks for it; returns its new place.
+pub fn set_aside(workspace: &Workspace, path: &Path) -> Result<PathBuf> {
+    let folder = workspace.store_folder().join("damaged-intents");
+    files::create_folders(&folder)?;
+    let mut place = folder.join(path.file_name().unwrap_or_default());
+    while fs::symlink_metadata(&place).is_ok() {
+        place.as_mut_os_string().push("-");
+    }
+    files::rename(path, &place)?;
+    files::sync_folder(&folder)?;
+    Ok(place)
 }
 
 #[cfg(test)]
@@ -239,6 +336,7 @@ mod tests {
             deed: DeedId::random(),
             action: "ARCHIVE".to_owned(),
             work_tree: PathBuf::from("/w x"),
+            git_dir: Some(PathBuf::from("worktrees/w x")),
             steps: vec![IntentStep {
                 tombstone: TombstoneId::derive(&label, &path, &Digest::of(b"")),
                 path,

@@ -24,6 +24,8 @@ use super::Workspace;
 pub struct Archive {
     driver: Box<dyn Driver>,
     journal: Journal,
+    /// An append failed: the journal lacks records that the table has.
+    journal_lags: bool,
     home: String,
     now: Timestamp,
 }
@@ -79,6 +81,7 @@ impl Archive {
         Ok(Self {
             driver: Box::new(driver),
             journal: Journal::at(workspace.journal_file()?),
+            journal_lags: false,
             home: home_of(&file).unwrap_or_default(),
             now: workspace.now(),
         })
@@ -188,8 +191,21 @@ impl Archive {
             self.driver.rollback();
             return Err(error);
         }
-        self.journal.append(&lines)?;
+        self.append_to_journal(&lines)?;
         Ok((value, records))
+    }
+
+    /// Appends the lines of a deed that is recorded; behind an append that failed also what that
+    /// one lacks, for the order of the journal is that of the table.
+    fn append_to_journal(&mut self, lines: &[String]) -> Result<()> {
+        let lagged = std::mem::replace(&mut self.journal_lags, true);
+        if lagged {
+            self.catch_up()?;
+        } else {
+            self.journal.append(lines)?;
+        }
+        self.journal_lags = false;
+        Ok(())
     }
 
     #[expect(clippy::type_complexity, reason = "the parts of a deed, used once")]
@@ -291,7 +307,7 @@ impl Archive {
             .current_log(repo)
             .and_then(|before| self.begin_log(repo, now, before.as_ref(), &mut lines));
         match begun.and_then(|head| self.driver.commit().map(|()| head)) {
-            Ok(head) => self.journal.append(&lines).map(|()| head.log),
+            Ok(head) => self.append_to_journal(&lines).map(|()| head.log),
             Err(error) => {
                 self.driver.rollback();
                 Err(error)

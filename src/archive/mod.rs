@@ -35,7 +35,7 @@ mod workspace;
 pub use drop::{DropOptions, DropReport, drop_stub};
 pub use fsck::{FsckOptions, FsckReport, fsck};
 pub use init::{InitOptions, InitReport, init};
-pub use intent::{Intent, pending};
+pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
 pub use reconcile::{ReconcileReport, reconcile};

@@ -32,20 +32,53 @@ pub struct RecoveryReport {
     pub left_alone: Vec<String>,
 }
 
-/// Settles the intents of this work tree. The caller holds the lock.
+/// Settles the intents of this work tree, and those whose work tree is gone. The caller holds the
+/// lock.
 pub fn recover(workspace: &Workspace) -> Result<RecoveryReport> {
     let mut report = RecoveryReport::default();
     remove_own_litter(workspace);
-    let intents: Vec<Intent> =
-        pending(workspace)?.into_iter().filter(|it| it.work_tree == workspace.top).collect();
-    if intents.is_empty() {
+    let waiting = pending(workspace)?;
+    if let Some(error) = waiting.first_damage() {
+        return Err(error);
+    }
+    let (own, others): (Vec<_>, Vec<_>) =
+        waiting.intents.into_iter().partition(|it| it.is_of(workspace));
+    let orphans: Vec<Intent> = others.into_iter().filter(|it| it.is_orphan(workspace)).collect();
+    if own.is_empty() && orphans.is_empty() {
         return Ok(report);
     }
     let mut archive = Archive::create(workspace)?;
-    for intent in intents {
+    for intent in own {
         settle(workspace, &mut archive, &intent, &mut report)?;
     }
+    for intent in orphans {
+        settle_without_tree(workspace, &mut archive, &intent, &mut report)?;
+    }
     Ok(report)
+}
+
+/// Settles a deed whose work tree was removed, and its files with it. What was staged there once may
+/// be committed; what was not came to nothing.
+fn settle_without_tree(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    intent: &Intent,
+    report: &mut RecoveryReport,
+) -> Result<()> {
+    let records = records_of(archive, &intent.deed)?;
+    let was_staged = match (&workspace.repository, records.first()) {
+        (Some(repository), Some((record, _))) if record.event.belongs_in_segment() => {
+            is_in_git(repository, &Segment::new(records.clone())?)?
+        }
+        _ => false,
+    };
+    if !records.is_empty() && !was_staged && can_be_aborted(intent) {
+        abort(archive, &records, &intent.steps)?;
+        report.aborted.push(intent.deed.to_string());
+    } else if !records.is_empty() {
+        report.completed.push(intent.deed.to_string());
+    }
+    intent.remove(workspace)
 }
 
 /// Takes the steps of a recorded deed and removes its intent. Whatever stops it, the tree must not
@@ -349,7 +382,7 @@ fn remove_litter(workspace: &Workspace, intent: &Intent, segment: Option<&Segmen
 }
 
 /// Takes away temporary files that a killed process left beside `path`, unless a link leads there.
-fn remove_litter_beside(workspace: &Workspace, path: &Path) {
+pub(super) fn remove_litter_beside(workspace: &Workspace, path: &Path) {
     let folder = Folder::below("recover", &workspace.top, files::inner_folder_of(path));
     if let Ok(Some(folder)) = folder {
         folder.remove_temps();

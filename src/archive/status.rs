@@ -62,9 +62,11 @@ pub struct Uncommitted {
 
 /// What is going on in `workspace`.
 pub fn status(workspace: &Workspace) -> Result<StatusReport> {
+    let waiting = pending(workspace)?;
     let mut report = StatusReport {
         label: workspace.label().map(ToString::to_string),
-        waiting: pending(workspace)?.iter().map(|intent| intent.deed.to_string()).collect(),
+        waiting: waiting.deeds(),
+        trouble: waiting.first_damage().map(|error| error.to_string()),
         ..StatusReport::default()
     };
     if let Some(repository) = &workspace.repository {
@@ -162,8 +164,9 @@ pub fn health(workspace: &Workspace) -> Result<HealthReport> {
     let journal = check_journal(&mut archive);
     report.add("journal", journal);
     let waiting = pending(workspace)?;
-    let waiting: Vec<String> = waiting.iter().map(|intent| intent.deed.to_string()).collect();
-    report.add("interrupted deeds", none_of(&waiting, "none"));
+    let mut deeds = waiting.deeds();
+    deeds.extend(waiting.first_damage().map(|error| error.to_string()));
+    report.add("interrupted deeds", none_of(&deeds, "none"));
     Ok(report)
 }
 

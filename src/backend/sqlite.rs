@@ -3,6 +3,7 @@
 //! Promises: a commit is durable before it returns; a file that is not ours, or that carries
 //! triggers, is refused; deleted content is overwritten.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,7 +66,13 @@ impl Sqlite {
         }
         let connection = connect(file, access).map_err(|e| wrap("open", &place, e))?;
         let mut this = Self { connection, place };
-        this.prepare(access)?;
+        match this.prepare(access) {
+            Err(error) if access == Access::Read && has_no_room(&error) => {
+                this.connection = connect_without_side_files(file).map_err(|_| error)?;
+                this.prepare(access)?;
+            }
+            done => done?,
+        }
         Ok(this)
     }
 
@@ -139,6 +146,51 @@ fn connect(file: &Path, access: Access) -> rusqlite::Result<Connection> {
             Connection::open_with_flags(file, base | OpenFlags::SQLITE_OPEN_READ_ONLY)
         }),
     }
+}
+
+/// Whether SQLite could not make its side files: a full disk, or one that may only be read.
+fn has_no_room(error: &Error) -> bool {
+    let Error::Backend { source, .. } = error else { return false };
+    let code =
+        source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let codes = [
+        ErrorCode::CannotOpen,
+        ErrorCode::DiskFull,
+        ErrorCode::SystemIoFailure,
+        ErrorCode::ReadOnly,
+    ];
+    code.is_some_and(|code| codes.contains(&code))
+}
+
+/// Opens an archive for reading where no side file can be made. With a full disk it is read alone,
+/// by nobody else at the same time. Where nothing may be written at all, nobody changes it while it
+/// is read; a write-ahead log that was left there could not be followed, so that is refused.
+fn connect_without_side_files(file: &Path) -> rusqlite::Result<Connection> {
+    if !crate::fs::is_read_only(file) {
+        let connection = connect(file, Access::Write)?;
+        connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE;")?;
+        return Ok(connection);
+    }
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(log).is_ok_and(|meta| meta.len() > 0) {
+        return Err(rusqlite::Error::InvalidPath(file.to_owned()));
+    }
+    let mut uri = "file:".to_owned();
+    for byte in file.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags)
 }
 
 fn wrap(action: &'static str, place: &str, error: rusqlite::Error) -> Error {

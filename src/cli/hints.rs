@@ -130,7 +130,7 @@ fn help(place: &Place) -> String {
 
 fn damaged(what: &str) -> String {
     match what {
-        "artifact" | "item" | "row" => "git codex-archive fsck --repair".to_owned(),
+        "artifact" | "item" | "row" | "intent" => "git codex-archive fsck --repair".to_owned(),
         "segment" => "git codex-archive reconcile".to_owned(),
         "commit" | "tree" => "git fsck".to_owned(),
         _ => "git codex-archive evidence verify".to_owned(),

@@ -96,7 +96,12 @@ impl Folder {
             let mut entered = enter(&at);
             if make && entered.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
                 match rustix::fs::mkdirat(&at.fd, name, Mode::from_raw_mode(0o777)) {
-                    Ok(()) | Err(Errno::EXIST) => entered = enter(&at),
+                    // A file in a folder that a power cut takes away would go with it.
+                    Ok(()) => {
+                        at.sync_names()?;
+                        entered = enter(&at);
+                    }
+                    Err(Errno::EXIST) => entered = enter(&at),
                     Err(errno) => return Err(failed("create", path)(errno)),
                 }
             }
@@ -200,6 +205,13 @@ impl Folder {
         }
     }
 
+    /// The same for a folder that was only passed through.
+    fn sync_names(&self) -> Result<()> {
+        rustix::fs::openat(&self.fd, c".", FOLDER, Mode::empty())
+            .and_then(rustix::fs::fsync)
+            .map_err(failed("sync", &self.path))
+    }
+
     /// Makes the names in the folder durable.
     pub fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).map_err(failed("sync", &self.path))
@@ -298,12 +310,27 @@ impl TempFile {
     }
 
     /// The same unless something is there already.
-    pub fn publish_new(self, target: &Path) -> Result<()> {
+    pub fn publish_new(mut self, target: &Path) -> Result<()> {
         let (fd, name) = (&self.folder.fd, target.file_name().unwrap_or_default());
-        // The first name goes when this value does.
-        rustix::fs::linkat(fd, &self.name, fd, name, AtFlags::empty())
-            .map_err(failed("create", target))
+        rename_new(fd, &self.name, name).map_err(failed("create", target))?;
+        self.published = true;
+        Ok(())
     }
+}
+
+/// Renames a file unless something has the name already: in one step where system and file system
+/// know how.
+fn rename_new(folder: &OwnedFd, from: &str, to: &OsStr) -> rustix::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{RenameFlags, renameat_with};
+        match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return done,
+        }
+    }
+    rustix::fs::linkat(folder, from, folder, to, AtFlags::empty())?;
+    rustix::fs::unlinkat(folder, from, AtFlags::empty())
 }
 
 impl Drop for TempFile {

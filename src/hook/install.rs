@@ -149,6 +149,9 @@ pub fn install(
         InstallMode::Manual => Some("it was asked for"),
         InstallMode::Normal => owner_of(folder, work_tree),
     };
+    if by_hand.is_none() {
+        fs::remove_litter(folder);
+    }
     let mut hooks = Vec::with_capacity(names.len());
     for &name in names {
         let done = match by_hand {
@@ -210,24 +213,39 @@ fn install_one(
         Found::Foreign { .. } if state_of(folder, name)? == HookState::Called => {
             Ok(Installed::Current)
         }
-        Found::Foreign { .. } if !matches!(kept_found, Found::Absent) => left(format!(
-            "`{}` and `{}` are both somebody else's; add the line `{}` to the first",
-            path.display(),
-            kept.display(),
-            name.line()
-        )),
+        Found::Foreign { .. }
+            if !matches!(kept_found, Found::Absent) && !fs::is_same_file(&path, &kept) =>
+        {
+            left(format!(
+                "`{}` and `{}` are both somebody else's; add the line `{}` to the first",
+                path.display(),
+                kept.display(),
+                name.line()
+            ))
+        }
         Found::Foreign { .. } => {
-            let ours = write(folder, &bytes)?;
-            fs::rename(&path, &kept)?;
-            if let Err(error) = ours.publish(&path) {
-                fs::rename(&kept, &path)?;
-                return Err(error);
-            }
-            fs::sync_folder(folder)?;
+            chain(folder, &path, &kept, &bytes)?;
             Ok(Installed::Chained { kept })
         }
         Found::Odd => left(format!("`{}` is not a file", path.display())),
     }
+}
+
+/// Puts ours in the place of somebody else's hook, which gets the name `kept` first: at no moment
+/// does git find none there. Killed in between, it has both names, and the next time goes on.
+fn chain(folder: &Path, path: &Path, kept: &Path, bytes: &[u8]) -> Result<()> {
+    let ours = write(folder, bytes)?;
+    if !fs::is_same_file(path, kept) {
+        fs::keep_as(path, kept)?;
+    }
+    if let Err(error) = ours.publish(path) {
+        match path.symlink_metadata() {
+            Ok(_) => fs::remove_file(kept)?,
+            Err(_) => fs::rename(kept, path)?,
+        }
+        return Err(error);
+    }
+    fs::sync_folder(folder)
 }
 
 /// A complete hook file in `folder` that has yet to get its name.
@@ -242,6 +260,7 @@ fn write(folder: &Path, bytes: &[u8]) -> Result<TempFile> {
 
 /// Takes the hooks `names` out of `folder`.
 pub fn uninstall(folder: &Path, names: &[HookName]) -> Result<UninstallReport> {
+    fs::remove_litter(folder);
     let mut hooks = Vec::with_capacity(names.len());
     for &name in names {
         hooks.push((name, uninstall_one(folder, name)?));
@@ -279,6 +298,11 @@ fn uninstall_one(folder: &Path, name: HookName) -> Result<Uninstalled> {
         }
     }
     if kept.symlink_metadata().is_err() {
+        return Ok(done);
+    }
+    if fs::is_same_file(&path, &kept) {
+        // An installation was killed before ours got its name.
+        fs::remove_file(&kept)?;
         return Ok(done);
     }
     if path.symlink_metadata().is_ok() {

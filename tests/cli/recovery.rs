@@ -1,117 +1,16 @@
-//! The program is killed, or the disk fails, at one system call after another: the bytes are
-//! always somewhere, and the next command completes what was begun or undoes it.
+//! What a command that was stopped leaves, and who settles it. tests/reliability/crash stops every
+//! command at every system call; here stand the stories that need somebody else in them.
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::common::{Outcome, TestRepo, have, run, skipped};
-
-/// System calls that change something lasting, and how far apart the points are that are tried.
-const CALLS: [(&str, usize); 14] = [
-    ("rename", 1),
-    ("renameat", 1),
-    ("unlinkat", 1),
-    ("linkat", 1),
-    ("symlinkat", 1),
-    ("mkdirat", 1),
-    ("fsync", 1),
-    ("fdatasync", 1),
-    ("unlink", 1),
-    ("link", 1),
-    ("symlink", 1),
-    ("mkdir", 1),
-    ("ftruncate", 1),
-    ("pwrite64", 7),
-];
-
-fn can_trace() -> bool {
-    if !have("strace") {
-        return false;
-    }
-    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
-    let allowed = traced.is_ok_and(|output| output.status.success());
-    if !allowed {
-        skipped("crashes at every system call (strace is not allowed here)");
-    }
-    allowed
-}
-
-/// Runs the program itself (not git's alias for it) with `fault` at its `n`-th `call`.
-fn with_fault(repo: &TestRepo, call: &str, n: usize, fault: &str, line: &[&str]) -> Outcome {
-    let mut strace = repo.world.command("strace", &repo.top);
-    strace
-        .args(["-o", "/dev/null", "-e", &format!("trace=?{call}")])
-        .args(["-e", &format!("inject=?{call}:{fault}:when={n}")])
-        .arg("git-codex-archive")
-        .args(line);
-    run(strace, None)
-}
+use crate::common::TestRepo;
+use crate::common::strace::{can_trace, with_fault};
 
 fn intents(repo: &TestRepo) -> Vec<PathBuf> {
     let folder = repo.common_dir().join("codex-archive/intents");
-    fs::read_dir(folder).map(|dir| dir.flatten().map(|it| it.path()).collect()).unwrap_or_default()
-}
-
-/// What must hold at any moment, however a deed was stopped.
-#[track_caller]
-fn nothing_is_lost(repo: &TestRepo, at: &str) {
-    for (path, content) in [("src/old.py", "print('old')\n"), ("src/live.py", "print('live')\n")] {
-        let there = repo.has(path) && repo.read(path) == content;
-        if !there {
-            let id = crate::common::id_of("_codex_", path, content.as_bytes());
-            let told = repo.archive(["cat", &id]);
-            assert_eq!(told.stdout, content, "{at}: {path} is lost\n{told}");
-        }
-        if repo.has(path) {
-            let found = repo.read(path);
-            let whole = found == content || found.starts_with("# codex-tombstone v1\n");
-            assert!(whole, "{at}: {path} is half written: {found}");
-        }
-    }
-}
-
-/// After recovery: stubs, index, evidence and archive agree, and nothing is left lying about.
-#[track_caller]
-fn all_agrees(repo: &TestRepo, at: &str) {
-    assert_eq!(intents(repo), Vec::<PathBuf>::new(), "{at}");
-    assert_eq!(repo.litter(), Vec::<PathBuf>::new(), "{at}");
-    let told = repo.archive(["verify", "--staged"]);
-    assert_eq!(told.code, 0, "{at}: what is staged is not in order\n{told}");
-    let told = repo.git(["diff", "--name-only"]).ok();
-    assert_eq!(told.stdout, "", "{at}: work tree and index differ");
-}
-
-/// Stops `line` at every point, in a state that `prepare` makes anew; then `next` must settle it.
-fn stopped_everywhere(
-    fault: &str,
-    repo: &TestRepo,
-    line: &[&str],
-    prepare: impl Fn(&TestRepo),
-    next: impl Fn(&TestRepo, usize),
-) -> usize {
-    let mut points = 0;
-    for (call, stride) in CALLS {
-        for n in (1..).step_by(stride) {
-            prepare(repo);
-            let outcome = with_fault(repo, call, n, fault, line);
-            let at = format!("{fault} at {call} {n} of `{}`", line.join(" "));
-            nothing_is_lost(repo, &at);
-            if outcome.code == 0 {
-                break;
-            }
-            assert!(n < 400, "{at} never ends:\n{outcome}");
-            points += 1;
-            next(repo, n);
-            all_agrees(repo, &at);
-        }
-    }
-    assert!(points > 0, "nothing was ever stopped");
-    repo.git(["reset", "-q", "--hard"]).ok();
-    repo.is_well();
-    let evidence = repo.archive(["evidence", "verify"]);
-    assert_eq!(evidence.code, 0, "{evidence}");
-    points
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+    entries.filter(|path| !path.to_string_lossy().contains("codex-tmp")).collect()
 }
 
 fn reset(repo: &TestRepo) {
@@ -119,177 +18,35 @@ fn reset(repo: &TestRepo) {
     repo.git(["clean", "-qfd"]).ok();
 }
 
+fn is_stub(repo: &TestRepo, path: &str) -> bool {
+    repo.read(path).starts_with("# codex-tombstone v1\n")
+}
+
 const STORE: [&str; 7] =
     ["store", "_codex_", "src/old.py", "src/live.py", "--reason", "dead", "--quiet"];
 
-#[test]
-fn store_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = TestRepo::ready();
-    repo.file("src/other.py", "other\n").commit("other");
-    stopped_everywhere("signal=KILL", &repo, &STORE, reset, |repo, n| {
-        if n % 2 == 0 {
-            // The same deed again: afterwards both are archived.
-            repo.archive(STORE).ok();
-            for path in ["src/old.py", "src/live.py"] {
-                assert!(repo.read(path).starts_with("# codex-tombstone v1\n"));
-            }
-        } else {
-            // Another deed settles it either way.
-            repo.archive(["store", "_codex_", "src/other.py", "--reason", "dead"]).ok();
-            let stub = |path: &str| repo.read(path).starts_with("# codex-tombstone v1\n");
-            assert_eq!(stub("src/old.py"), stub("src/live.py"), "all paths or none");
-        }
-    });
-}
-
-/// Files that git converts, though not these bytes of theirs.
-fn converted() -> TestRepo {
-    let repo = TestRepo::ready();
-    repo.file(".gitattributes", "*.py ident\n").commit("ident");
-    repo
-}
-
-#[test]
-fn store_that_frees_its_paths_killed() {
-    if !can_trace() {
-        return;
-    }
-    let line = [&STORE[..], &["--detach-attributes"]].concat();
-    stopped_everywhere("signal=KILL", &converted(), &line, reset, |repo, _| {
-        repo.archive(&line).ok();
-        assert_eq!(repo.read(".gitattributes").lines().count(), 3);
-        assert!(repo.read("src/live.py").starts_with("# codex-tombstone v1\n"));
-    });
-}
-
-#[test]
-fn restore_of_a_freed_path_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = converted();
-    repo.archive([&STORE[..], &["--detach-attributes"]].concat()).ok();
-    repo.try_commit("archive").ok();
-    let line = ["restore", "src/old.py", "--stage", "--quiet"];
-    stopped_everywhere("signal=KILL", &repo, &line, reset, |repo, _| {
-        repo.archive(line).ok();
-        assert_eq!(repo.read("src/old.py"), "print('old')\n");
-        assert_eq!(repo.read(".gitattributes").lines().count(), 2);
-    });
-}
-
-#[test]
-fn the_first_store_of_a_repository_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = TestRepo::with_history();
-    let forget = |repo: &TestRepo| {
+/// Kills STORE at one rename after another, until `stopped` says that it is where it shall be.
+fn killed_when(repo: &TestRepo, stopped: impl Fn(&TestRepo) -> bool) {
+    for n in 1.. {
         reset(repo);
-        let _ = fs::remove_dir_all(repo.common_dir().join("codex-archive"));
-        let _ = fs::remove_dir_all(repo.top.join(".codex"));
-    };
-    stopped_everywhere("signal=KILL", &repo, &STORE, forget, |repo, _| {
-        repo.archive(STORE).ok();
-    });
-}
-
-fn with_stub() -> TestRepo {
-    let repo = TestRepo::ready();
-    repo.store(&["src/old.py"]);
-    repo.try_commit("retire old").ok();
-    repo
-}
-
-#[test]
-fn restore_in_place_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = with_stub();
-    let line = ["restore", "src/old.py", "--stage", "--quiet"];
-    stopped_everywhere("signal=KILL", &repo, &line, reset, |repo, _| {
-        repo.archive(line).ok();
-        assert_eq!(repo.read("src/old.py"), "print('old')\n");
-    });
-}
-
-#[test]
-fn restore_to_a_file_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = with_stub();
-    repo.file(".gitignore", "out.py\n").commit("ignore");
-    let line = ["restore", "src/old.py", "out.py", "--quiet"];
-    let prepare = |repo: &TestRepo| {
-        reset(repo);
-        let _ = fs::remove_file(repo.top.join("out.py"));
-    };
-    stopped_everywhere("signal=KILL", &repo, &line, prepare, |repo, _| {
-        if repo.has("out.py") {
-            assert_eq!(repo.read("out.py"), "print('old')\n", "whole or not at all");
+        let outcome = with_fault(repo, "renameat", n, "signal=KILL", &STORE);
+        assert_ne!(outcome.code, 0, "it was never stopped there");
+        if stopped(repo) {
+            return;
         }
-        repo.archive(line).ok();
-        assert_eq!(repo.read("out.py"), "print('old')\n");
-    });
+    }
 }
 
-#[test]
-fn drop_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = with_stub();
-    let line = ["drop", "src/old.py", "--reason", "gone", "--quiet"];
-    stopped_everywhere("signal=KILL", &repo, &line, reset, |repo, _| {
-        if repo.has("src/old.py") {
-            repo.archive(line).ok();
-        } else {
-            repo.archive(["store", "_codex_", "src/live.py", "--reason", "dead"]).ok();
-        }
-        assert!(!repo.has("src/old.py"));
-    });
+/// Killed between the first stub and the second.
+fn killed_half_way(repo: &TestRepo) {
+    killed_when(repo, |repo| is_stub(repo, "src/live.py") && !is_stub(repo, "src/old.py"));
 }
 
-#[test]
-fn undo_killed() {
-    if !can_trace() {
-        return;
-    }
-    let repo = TestRepo::ready();
-    let prepare = |repo: &TestRepo| {
-        reset(repo);
-        repo.store(&["src/old.py"]);
-    };
-    stopped_everywhere("signal=KILL", &repo, &["undo", "--quiet"], prepare, |repo, _| {
-        // Settled by the next deed, whichever way; and then the file can be had again.
-        repo.archive(["store", "_codex_", "src/live.py", "--reason", "dead"]).ok();
-        if repo.read("src/old.py") != "print('old')\n" {
-            repo.archive(["restore", "src/old.py", "--stage"]).ok();
-        }
-        assert_eq!(repo.read("src/old.py"), "print('old')\n");
+/// Killed when all is recorded and nothing of it is in the tree.
+fn killed_before_the_tree(repo: &TestRepo) {
+    killed_when(repo, |repo| {
+        !is_stub(repo, "src/live.py") && repo.actions().last().is_some_and(|it| it == "ARCHIVE")
     });
-}
-
-#[test]
-fn store_on_a_failing_disk() {
-    if !can_trace() {
-        return;
-    }
-    let repo = TestRepo::ready();
-    for fault in ["error=ENOSPC", "error=EIO"] {
-        stopped_everywhere(fault, &repo, &STORE, reset, |repo, n| {
-            if n % 2 == 0 {
-                repo.archive(STORE).ok();
-            } else {
-                repo.archive(["init"]).ok();
-            }
-        });
-    }
 }
 
 #[test]
@@ -298,22 +55,11 @@ fn a_path_edited_after_the_crash_is_left_alone() {
         return;
     }
     let repo = TestRepo::ready();
-    // Killed between the first stub and the second.
-    let mut n = 1;
-    loop {
-        reset(&repo);
-        let outcome = with_fault(&repo, "renameat", n, "signal=KILL", &STORE);
-        assert_ne!(outcome.code, 0, "never stopped between the two");
-        let stub = |path: &str| repo.read(path).starts_with("# codex-tombstone v1\n");
-        if stub("src/live.py") && !stub("src/old.py") {
-            break;
-        }
-        n += 1;
-    }
+    killed_half_way(&repo);
     repo.file("src/old.py", "print('edited since')\n");
     let told = repo.archive(["init", "--json"]).ok();
     assert_eq!(repo.read("src/old.py"), "print('edited since')\n", "{told}");
-    assert!(repo.read("src/live.py").starts_with("# codex-tombstone v1\n"));
+    assert!(is_stub(&repo, "src/live.py"));
     assert_eq!(intents(&repo), Vec::<PathBuf>::new());
     assert!(repo.actions().contains(&"STORE_ABORT".to_owned()), "{:?}", repo.actions());
     repo.archive(["verify", "--staged"]).ok();
@@ -354,16 +100,7 @@ fn readers_and_hooks_mend_nothing_and_say_what_waits() {
         return;
     }
     let repo = TestRepo::ready();
-    let mut n = 1;
-    let waits = |repo: &TestRepo| {
-        intents(repo).iter().any(|path| !path.to_string_lossy().contains("codex-tmp"))
-    };
-    while !waits(&repo) {
-        reset(&repo);
-        let outcome = with_fault(&repo, "renameat", n, "signal=KILL", &STORE);
-        assert_ne!(outcome.code, 0, "never stopped with an intent");
-        n += 1;
-    }
+    killed_when(&repo, |repo| !intents(repo).is_empty());
     let (journal, archived) = (repo.journal(), repo.archive(["list"]).stdout);
     repo.unchanged_but_recorded(|repo| {
         let waiting = repo.archive(["status", "--json"]).ok().json();
@@ -376,6 +113,99 @@ fn readers_and_hooks_mend_nothing_and_say_what_waits() {
     assert_eq!((repo.journal(), repo.archive(["list"]).stdout), (journal, archived));
     repo.archive(["init"]).ok();
     assert_eq!(intents(&repo), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_repository_that_was_moved_is_settled_where_it_stands() {
+    if !can_trace() {
+        return;
+    }
+    let repo = TestRepo::ready();
+    killed_half_way(&repo);
+    fs::rename(&repo.top, repo.world.path("moved")).unwrap();
+    let repo = repo.beside("moved");
+    repo.archive(["init"]).ok();
+    assert!(is_stub(&repo, "src/live.py") && is_stub(&repo, "src/old.py"));
+    assert_eq!(intents(&repo), Vec::<PathBuf>::new());
+    repo.try_commit("retire both").ok();
+    repo.is_well();
+}
+
+#[test]
+fn a_linked_worktree_that_was_moved_is_settled_where_it_stands() {
+    if !can_trace() {
+        return;
+    }
+    let main = TestRepo::ready();
+    let linked = main.worktree("linked");
+    killed_half_way(&linked);
+    main.git(["worktree", "move", "../linked", "../moved"]).ok();
+    // Nobody else settles it.
+    main.archive(["init"]).ok();
+    assert_eq!(intents(&main).len(), 1);
+    let moved = main.beside("moved");
+    moved.archive(["init"]).ok();
+    assert!(is_stub(&moved, "src/live.py") && is_stub(&moved, "src/old.py"));
+    assert_eq!(intents(&main), Vec::<PathBuf>::new());
+    moved.is_well();
+}
+
+#[test]
+fn a_linked_worktree_that_was_removed_is_settled_from_anywhere() {
+    if !can_trace() {
+        return;
+    }
+    for stop in [killed_half_way, killed_before_the_tree] {
+        let main = TestRepo::ready();
+        let linked = main.worktree("linked");
+        stop(&linked);
+        let aborted = |repo: &TestRepo| {
+            repo.actions().iter().filter(|action| *action == "STORE_ABORT").count()
+        };
+        let before = aborted(&main);
+        main.git(["worktree", "remove", "--force", "../linked"]).ok();
+        main.archive(["status"]).ok().says("interrupted");
+        main.archive(["init"]).ok();
+        assert_eq!(intents(&main), Vec::<PathBuf>::new());
+        assert_eq!(aborted(&main), before + 2, "{:?}", main.actions());
+        main.archive(["list"]).ok().says_not("src/old.py");
+        main.is_well();
+        main.archive(STORE).ok();
+        main.try_commit("retire both").ok();
+        main.is_well();
+    }
+}
+
+#[test]
+fn a_damaged_intent_is_named_and_set_aside() {
+    if !can_trace() {
+        return;
+    }
+    let repo = TestRepo::ready();
+    killed_half_way(&repo);
+    let intent = intents(&repo).remove(0);
+    fs::write(&intent, "").unwrap();
+    let name = intent.file_name().unwrap().to_str().unwrap();
+    repo.unchanged_but_recorded(|repo| {
+        let refused = repo.archive(STORE).fails(1);
+        refused.says(name).says("git codex-archive fsck --repair");
+        repo.archive(["status"]).ok().says(name);
+        repo.archive(["list"]).ok();
+        repo.archive(["fsck"]).fails(4).says(name).says("git codex-archive fsck --repair");
+        repo.archive(["health-check"]).fails(1).says(name);
+    });
+    let repaired = repo.archive(["fsck", "--repair", "--json"]).ok().json();
+    let aside = &repaired["set_aside"][0];
+    assert_eq!(aside["paths"], serde_json::json!(["src/live.py", "src/old.py"]));
+    assert_eq!(fs::read(aside["file"].as_str().unwrap()).unwrap(), b"");
+    assert_eq!(intents(&repo), Vec::<PathBuf>::new());
+    // One path stands as after the deed, one as before: the same again does what is lacking.
+    assert!(is_stub(&repo, "src/live.py") && !is_stub(&repo, "src/old.py"));
+    repo.archive(STORE).ok();
+    assert!(is_stub(&repo, "src/live.py") && is_stub(&repo, "src/old.py"));
+    repo.try_commit("retire both").ok();
+    repo.is_well();
+    repo.archive(["evidence", "verify"]).ok();
 }
 
 #[test]

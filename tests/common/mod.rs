@@ -10,13 +10,16 @@
 mod outcome;
 mod repo;
 mod snapshot;
+pub mod strace;
 mod stub;
 
 pub use outcome::Outcome;
 pub use repo::{TestRepo, run};
 pub use snapshot::Snapshot;
+#[allow(unused_imports, reason = "each test binary uses the part that it needs")]
 pub use stub::{id_of, stub_of};
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,10 +38,28 @@ pub struct World {
     commits: AtomicU64,
 }
 
+thread_local! {
+    /// Where this thread's worlds are made, if not where temporary files usually are.
+    static PLACE: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
+}
+
+/// Makes what `make` makes on a file system in memory, where there is one with room: for tests that
+/// need a small world so often that syncing a disk would take most of their time.
+pub fn in_memory<T>(make: impl FnOnce() -> T) -> T {
+    const ROOM_BYTES: u64 = 512 << 20;
+    let place = Path::new("/dev/shm");
+    let room = rustix::fs::statvfs(place).map_or(0, |it| it.f_bavail * it.f_frsize);
+    PLACE.set((room >= ROOM_BYTES).then(|| place.to_owned()));
+    let made = make();
+    PLACE.set(None);
+    made
+}
+
 impl World {
     /// A new world with nothing in it.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let place = PLACE.with_borrow(Clone::clone).unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::tempdir_in(place).unwrap();
         let world = Self { folder, commits: AtomicU64::new(0) };
         std::fs::create_dir(world.path("home")).unwrap();
         std::fs::create_dir(world.path("bin")).unwrap();

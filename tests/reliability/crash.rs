@@ -1,1 +1,106 @@
 //! The program dies, or the disk fails, at every system call that changes something.
+//!
+//! A deed is done once under strace, which tells its changing calls, those of the gits it starts
+//! included. Then it is done anew for each call and each fault, and judged: nothing is lost at any
+//! moment, and the same command afterwards does it after all.
+
+mod deeds;
+mod fault;
+mod image;
+mod judge;
+mod order;
+mod space;
+mod sweep;
+mod trace;
+
+use sweep::sweep;
+
+#[test]
+fn crash_init() {
+    sweep(&deeds::INIT);
+}
+
+#[test]
+fn crash_init_trust() {
+    sweep(&deeds::TRUST);
+}
+
+#[test]
+fn crash_store() {
+    sweep(&deeds::STORE_TWO);
+}
+
+#[test]
+fn crash_store_first() {
+    sweep(&deeds::STORE_FIRST);
+}
+
+#[test]
+fn crash_store_many() {
+    sweep(&deeds::STORE_MANY);
+}
+
+#[test]
+fn crash_store_sidecar() {
+    sweep(&deeds::STORE_SIDECAR);
+}
+
+#[test]
+fn crash_store_exact_entries() {
+    sweep(&deeds::STORE_EXACT);
+}
+
+#[test]
+fn crash_store_that_frees_its_path() {
+    sweep(&deeds::STORE_FREED);
+}
+
+#[test]
+fn crash_restore_of_a_freed_path() {
+    sweep(&deeds::RESTORE_FREED);
+}
+
+#[test]
+fn crash_restore_in_place() {
+    sweep(&deeds::RESTORE_STAGE);
+}
+
+#[test]
+fn crash_restore_to_a_file() {
+    sweep(&deeds::RESTORE_FILE);
+}
+
+#[test]
+fn crash_drop() {
+    sweep(&deeds::DROP);
+}
+
+#[test]
+fn crash_undo() {
+    sweep(&deeds::UNDO);
+}
+
+#[test]
+fn crash_reconcile() {
+    sweep(&deeds::RECONCILE);
+}
+
+#[test]
+fn crash_hooks_install() {
+    sweep(&deeds::HOOKS_INSTALL);
+}
+
+#[test]
+fn crash_hooks_uninstall() {
+    sweep(&deeds::HOOKS_UNINSTALL);
+}
+
+#[test]
+fn crash_evidence_new_log() {
+    sweep(&deeds::NEW_LOG);
+}
+
+#[test]
+fn crash_fsck_repair() {
+    sweep(&deeds::REPAIR);
+}

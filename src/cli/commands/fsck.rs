@@ -16,7 +16,8 @@ Damage that was not mended ends with exit code 4.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Put git's own bytes, where they are the same, in the place of damaged ones
+    /// Put git's own bytes in the place of damaged ones, where they are the same; set damaged
+    /// intents aside
     #[arg(long)]
     repair: bool,
     /// Who repairs (default: CODEX_ACTOR, else git's user.email)
@@ -47,6 +48,12 @@ impl Report for FsckReport {
         for complaint in &self.complaints {
             out.parts(&[(BAD, "error: "), (PLAIN, complaint)]);
         }
+        for intent in &self.set_aside {
+            out.parts(&[(ODD, "set aside: "), (PLAIN, &intent.file)]);
+            for path in &intent.paths {
+                out.line(format!("    {path}: look whether the deed was done here"));
+            }
+        }
         for deed in &self.waiting {
             out.parts(&[
                 (ODD, "interrupted: "),
@@ -65,6 +72,8 @@ impl Report for FsckReport {
             out.line(
                 "Next: git codex-archive fsck --repair (in a clone whose history has the files)",
             );
+        } else if self.damaged_intents {
+            out.line("Next: git codex-archive fsck --repair (sets the damaged intent aside)");
         }
     }
 }

@@ -157,10 +157,12 @@ fn check_artifacts(
                 continue;
             }
             report.artifacts += 1;
-            report.content_bytes = report.content_bytes.saturating_add(size_bytes);
             progress.step(report.artifacts as usize, total);
             let why = match archive.check_artifact(row, size_bytes, &sha256) {
-                Ok(_) => continue,
+                Ok(_) => {
+                    report.content_bytes = report.content_bytes.saturating_add(size_bytes);
+                    continue;
+                }
                 Err(error @ Error::Damaged { .. }) => error.to_string(),
                 Err(error) => return Err(error),
             };

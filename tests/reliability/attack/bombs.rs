@@ -102,9 +102,13 @@ fn a_bomb_stops_at_its_declared_size() {
         plant(&repo, frame, size, &wrong);
         for line in lines(n) {
             let tried = tries(&repo, with_id(line, &id));
-            let gives = matches!(line[0], "cat" | "restore" | "fsck" | "verify");
+            let heals = line.contains(&"--repair");
+            let gives = matches!(line[0], "cat" | "restore" | "fsck" | "verify") && !heals;
             let held = if gives { tried.is_refused() } else { tried.is_civil() };
             score.note(format!("{name}, {line:?}"), held);
+            if heals {
+                plant(&repo, frame, size, &wrong);
+            }
         }
         let held = if repo.has("out.bin") { Err("wrote a file".to_owned()) } else { Ok(()) };
         score.note(format!("{name}, output"), held);
@@ -114,9 +118,10 @@ fn a_bomb_stops_at_its_declared_size() {
     for (_, line) in some([&["fsck"][..], &["health-check"]]) {
         score.note(format!("honest, {line:?}"), tries(&repo, line).is_civil());
     }
-    let honest = 64 << 20;
-    plant(&repo, &compressed(zeros(honest), None), honest as i64, &digest_of_zeros(honest));
-    for line in [&["cat", &id[..]][..], &["restore", &id, "zeros.bin"], &["fsck"]] {
+    let (repo, _) = archived();
+    repo.file("zeros.bin", vec![0; 64 << 20]).commit("zeros");
+    repo.archive(["store", "_codex_", "zeros.bin", "--reason", "dead"]).ok();
+    for line in [&["cat", "zeros.bin"][..], &["restore", "zeros.bin", "out.bin"], &["fsck"]] {
         score.note(format!("honest and smaller, {line:?}"), tries(&repo, line).exits(0));
     }
     score.finish(20);

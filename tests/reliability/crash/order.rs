@@ -210,7 +210,9 @@ fn out_of_order(steps: &Steps<'_>, has_intent: bool) -> Vec<String> {
 fn is_ours(call: &Call, top: &Path) -> bool {
     let file = call.file();
     let of_database = file.contains(".sqlite") || file.ends_with("/codex-archive");
-    is_sync(call) && Path::new(file).starts_with(top) && !of_database
+    // A folder that is gone by now has no name to keep.
+    let gone = call.text.contains("(deleted)");
+    is_sync(call) && Path::new(file).starts_with(top) && !of_database && !gone
 }
 
 /// What the rules must notice in a log that is in order: all syncs of a file left out (where two

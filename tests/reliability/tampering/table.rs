@@ -56,7 +56,13 @@ pub fn ten(score: &mut Score) {
         ),
         (
             "fork",
+            // The index that forbids it is made anew without that, and then said to be the old one.
             "DROP INDEX evidence_seq;
+             CREATE INDEX evidence_seq ON evidence (log_id, seq);
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX evidence_seq ON evidence (log_id, seq)'
+               WHERE name = 'evidence_seq';
+             PRAGMA writable_schema = OFF;
              INSERT INTO evidence SELECT (SELECT MAX(id) + 1 FROM evidence), log_id, seq,
                randomblob(32), block_id, item_id, action FROM evidence ORDER BY id DESC LIMIT 1"
                 .into(),

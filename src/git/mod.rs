@@ -34,6 +34,7 @@ pub use attributes::AttributeSource;
 pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
 pub use objects::sha1_blob;
+pub use range::Known;
 pub use tree::{CommitTree, Entry, TreeEntry};
 
 use cat_file::CatFiles;

@@ -11,6 +11,17 @@ const OUTGOING: &str = "find what the remote lacks";
 /// Ids in one command line, well below what the system allows.
 const IDS_AT_ONCE: usize = 1000;
 
+/// What need not be judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// Nothing.
+    Nothing,
+    /// What the tracking branches of this remote have.
+    Remote(&'a str),
+    /// What any branch, tag or tracking branch has.
+    Refs,
+}
+
 impl Repository {
     /// The best common ancestors of `a` and `b`: several for a criss-cross merge, none for
     /// histories that never met.
@@ -24,26 +35,33 @@ impl Repository {
         }
     }
 
-    /// The commits, none an ancestor of another, at which a push of `tip` leaves what the remote
-    /// has: `remote_has` (dropped when it is unknown here) and the tracking branches of `remote`.
+    /// The commits, none an ancestor of another, at which `tip` leaves what is known already: `had`
+    /// (dropped when it is unknown here) and what `known` says.
     ///
     /// Empty when everything is new; `tip` alone when nothing is.
     pub fn outgoing_bases(
         &self,
         tip: &GitOid,
-        remote_has: Option<&GitOid>,
-        remote: Option<&str>,
+        had: Option<&GitOid>,
+        known: Known<'_>,
     ) -> Result<Vec<GitOid>> {
         let mut command = self.reading(["rev-list", "--boundary", &tip.to_string(), "--not"]);
         // What cannot be read here (a partial clone may fail to fetch it) counts as unknown: more
         // is judged then, never less.
-        if let Some(Ok(Some(commit))) = remote_has.map(|oid| self.peel(oid)) {
+        if let Some(Ok(Some(commit))) = had.map(|oid| self.peel(oid)) {
             command.arg(commit.to_string());
         }
         // A URL has no tracking branches, and may hold what git would take for a pattern.
         let is_name = |name: &&str| !name.is_empty() && !name.contains(['*', '?', '[', '\\', '\0']);
-        if let Some(name) = remote.filter(is_name) {
-            command.arg(format!("--remotes={name}"));
+        match known {
+            Known::Remote(name) if is_name(&name) => {
+                command.arg(format!("--remotes={name}"));
+            }
+            // HEAD is none of them: in a rebase it is ahead of its branch.
+            Known::Refs => {
+                command.args(["--branches", "--tags", "--remotes"]);
+            }
+            Known::Nothing | Known::Remote(_) => {}
         }
         let answer = plumbing::run_checked(OUTGOING, command, &[])?;
         let mut bases = Vec::new();

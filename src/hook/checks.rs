@@ -7,7 +7,7 @@ use std::io::Read;
 
 use crate::archive::Workspace;
 use crate::error::{Error, Result};
-use crate::git::Repository;
+use crate::git::{Known, Repository};
 use crate::model::{GitOid, escape_line};
 use crate::verify::{Checked, VerifyReport, outgoing, staged};
 
@@ -53,6 +53,13 @@ pub fn run(workspace: &Workspace, call: Call<'_>) -> Result<VerifyReport> {
         HookName::PreReceive => {
             let updates = received(&read(call.stdin)?)?;
             together(updates.iter().map(|update| receive(workspace, repository, update)))
+        }
+        HookName::ReferenceTransaction => {
+            if call.arguments.first().is_none_or(|state| state != "prepared") {
+                return Ok(nothing());
+            }
+            let updates = branches(&read(call.stdin)?)?;
+            together(updates.iter().map(|update| change(workspace, repository, update)))
         }
     }
 }
@@ -121,6 +128,18 @@ pub fn received(text: &str) -> Result<Vec<Update>> {
         .collect()
 }
 
+/// reference-transaction: `<old oid> <new oid> <ref>` on each line, of any ref. Only branches count;
+/// a symbolic ref (`ref:refs/heads/x`) is no commit's.
+pub fn branches(text: &str) -> Result<Vec<Update>> {
+    let is_branch = |line: &&str| {
+        let mut parts = line.splitn(3, ' ').skip(1);
+        let new = parts.next().unwrap_or_default();
+        !new.starts_with("ref:") && parts.next().is_none_or(|name| name.starts_with("refs/heads/"))
+    };
+    let lines: Vec<&str> = text.lines().filter(is_branch).collect();
+    received(&lines.join("\n"))
+}
+
 /// `None` for a ref that is deleted.
 fn update(line: &str, tip: Option<&str>, had: Option<&str>) -> Result<Option<Update>> {
     let oid = |text: Option<&str>| text.and_then(|text| text.parse::<GitOid>().ok());
@@ -142,7 +161,15 @@ fn push(
     remote: Option<&str>,
 ) -> Result<VerifyReport> {
     let Some(tip) = commit(repository, &update.tip)? else { return Ok(nothing()) };
-    let bases = repository.outgoing_bases(&tip, update.had.as_ref(), remote)?;
+    let known = remote.map_or(Known::Nothing, Known::Remote);
+    let bases = repository.outgoing_bases(&tip, update.had.as_ref(), known)?;
+    outgoing(workspace, repository, tip, bases)
+}
+
+/// What some ref has already was judged on its way there, or is what others answer for.
+fn change(workspace: &Workspace, repository: &Repository, update: &Update) -> Result<VerifyReport> {
+    let Some(tip) = commit(repository, &update.tip)? else { return Ok(nothing()) };
+    let bases = repository.outgoing_bases(&tip, update.had.as_ref(), Known::Refs)?;
     outgoing(workspace, repository, tip, bases)
 }
 
@@ -158,7 +185,7 @@ fn receive(
         Some(had) => Some(had),
         None => repository.head()?,
     };
-    let bases = repository.outgoing_bases(&tip, had.as_ref(), None)?;
+    let bases = repository.outgoing_bases(&tip, had.as_ref(), Known::Nothing)?;
     outgoing(workspace, repository, tip, bases)
 }
 
@@ -224,6 +251,18 @@ mod tests {
         let new = received(&format!("{ZERO} {A} refs/heads/x\n")).unwrap();
         assert_eq!(new, [Update { tip, had: None }]);
         assert!(received("x\n").is_err());
+    }
+
+    #[test]
+    fn branches_of_a_transaction() {
+        let tip: GitOid = A.parse().unwrap();
+        let of = |text: &str| branches(text).unwrap();
+        assert_eq!(of(&format!("{ZERO} {A} HEAD\n{ZERO} {A} refs/remotes/o/x\n")), []);
+        assert_eq!(of(&format!("{ZERO} ref:refs/heads/x refs/heads/y\n")), []);
+        assert_eq!(of(&format!("{A} {ZERO} refs/heads/x\n")), []);
+        let new = of(&format!("{ZERO} {A} refs/heads/x\n{ZERO} {A} HEAD\n"));
+        assert_eq!(new, [Update { tip, had: None }]);
+        assert!(branches("x\n").is_err());
     }
 
     #[test]

@@ -21,5 +21,6 @@ mod others_stubs;
 mod pinned;
 mod places;
 mod recovery;
+mod strict;
 mod sub_folder;
 mod two_clones;

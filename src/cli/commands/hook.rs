@@ -30,7 +30,8 @@ Hook managers call this; `git codex-archive hooks install` does so without one."
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// pre-commit, pre-merge-commit, pre-applypatch, pre-push or pre-receive
+    /// pre-commit, pre-merge-commit, pre-applypatch, pre-push, pre-receive or
+    /// reference-transaction
     #[arg(value_name = "NAME")]
     name: HookName,
     /// What git gives the hook

@@ -12,6 +12,7 @@ use crate::hook::install::{self, HookName, HookState, InstallMode};
 const EXAMPLES: &str = "Examples:
   git codex-archive hooks install
   git codex-archive hooks status
+  git codex-archive hooks install --strict
   git codex-archive hooks install --manual";
 
 /// The options of `hooks`.
@@ -34,6 +35,10 @@ enum Command {
         /// Write into a tracked or managed folder too, and over edited hooks of ours
         #[arg(long)]
         force: bool,
+        /// Check every change of a branch too (rebase, cherry-pick, --no-verify) by git's
+        /// reference-transaction hook
+        #[arg(long)]
+        strict: bool,
     },
     /// Take the hooks away, and put back what stood there before
     #[command(after_help = EXAMPLES)]
@@ -61,13 +66,14 @@ pub enum Way {
 /// Does what `args` say and shows it; returns the exit code.
 pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
     Ok(match &args.command {
-        Command::Install { manual, force } => {
+        Command::Install { manual, force, strict } => {
             let way = match (manual, force) {
                 (true, _) => Way::Manual,
                 (_, true) => Way::Force,
                 _ => Way::Usual,
             };
-            context.ui.show(&install(context, way)?)
+            let names: &[HookName] = if *strict { &HookName::STRICT } else { &HookName::CLIENT };
+            context.ui.show(&install(context, way, names)?)
         }
         Command::Uninstall => context.ui.show(&uninstall(context)?),
         Command::Status { strict } => {
@@ -99,7 +105,7 @@ pub struct Installed {
 }
 
 /// Installs the hooks of a clone in which people work.
-pub fn install(context: &Context<'_>, way: Way) -> Result<Installed> {
+pub fn install(context: &Context<'_>, way: Way, names: &[HookName]) -> Result<Installed> {
     let workspace = &context.workspace;
     let repository = workspace.repository("install hooks")?;
     let binary = std::env::current_exe().map_err(Error::io("find", "git-codex-archive"))?;
@@ -111,7 +117,7 @@ pub fn install(context: &Context<'_>, way: Way) -> Result<Installed> {
     let folder = repository.hooks_folder()?;
     let _lock = workspace.lock()?;
     let top = repository.work_tree();
-    let report = install::install(&folder, top, &binary, &HookName::CLIENT, mode)?;
+    let report = install::install(&folder, top, &binary, names, mode)?;
     let line = |(name, done): (HookName, install::Installed)| {
         let (words, style) = match &done {
             install::Installed::Installed => ("installed".to_owned(), GOOD),
@@ -166,7 +172,11 @@ fn uninstall(context: &Context<'_>) -> Result<Uninstalled> {
     let workspace = &context.workspace;
     let folder = workspace.repository("take hooks away")?.hooks_folder()?;
     let _lock = workspace.lock()?;
-    let report = install::uninstall(&folder, &HookName::ALL)?;
+    let mut report = install::uninstall(&folder, &HookName::ALL)?;
+    // Of those that not everybody has, only what was there is worth a line.
+    report.hooks.retain(|(name, done)| {
+        HookName::CLIENT.contains(name) || *done != install::Uninstalled::Absent
+    });
     let line = |(name, done): (HookName, install::Uninstalled)| {
         let (words, style) = match &done {
             install::Uninstalled::Removed => ("taken away".to_owned(), GOOD),
@@ -207,7 +217,12 @@ pub fn standing(context: &Context<'_>) -> Result<Standing> {
         Some(repository) => repository.hooks_folder()?,
         None => context.workspace.repository("look at hooks")?.hooks_folder()?,
     };
-    let found = install::status(&folder, &HookName::CLIENT)?;
+    let mut found = install::status(&folder, &HookName::STRICT)?;
+    // That one is for those who asked for it.
+    found.retain(|it| {
+        HookName::CLIENT.contains(&it.name)
+            || !matches!(it.state, HookState::Absent | HookState::Displaced)
+    });
     let live = found.iter().all(|it| matches!(it.state, HookState::Live | HookState::Called));
     let line = |status: install::HookStatus| {
         let (words, style) = match status.state {

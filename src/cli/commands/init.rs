@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, PLAIN, Text, counted};
 use crate::error::Result;
+use crate::hook::install::HookName;
 use crate::model::RepoLabel;
 
 const EXAMPLES: &str = "Examples:
@@ -68,7 +69,8 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Initialised> {
         let again = InitOptions { trust: true, ..InitOptions::default() };
         report.trusted = init(&context.reopen()?.workspace, &again)?.trusted;
     }
-    let hooks = if args.hooks { Some(hooks::install(context, hooks::Way::Usual)?) } else { None };
+    let install = || hooks::install(context, hooks::Way::Usual, &HookName::CLIENT);
+    let hooks = args.hooks.then(install).transpose()?;
     Ok(Initialised { report, hooks })
 }
 

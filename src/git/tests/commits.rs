@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::git::testing::{TestRepo, path};
-use crate::git::{AttributeSource, sha1_blob};
+use crate::git::{AttributeSource, Known, sha1_blob};
 use crate::model::{GitOid, RepoPath};
 
 #[test]
@@ -36,7 +36,10 @@ fn bases_of_what_a_push_sends() {
     let two = repo.file("x", "2").commit("two");
     repo.git(&["tag", "-a", "-m", "t", "v1", &one.to_string()]);
     let open = repo.open();
-    let bases = |has: Option<&GitOid>, remote| open.outgoing_bases(&two, has, remote).unwrap();
+    let bases = |has: Option<&GitOid>, remote: Option<&str>| {
+        let known = remote.map_or(Known::Nothing, Known::Remote);
+        open.outgoing_bases(&two, has, known).unwrap()
+    };
     // A first push, to a remote that has nothing, or by a URL.
     assert!(bases(None, None).is_empty());
     assert!(bases(None, Some("origin")).is_empty());
@@ -56,7 +59,7 @@ fn bases_of_what_a_push_sends() {
     repo.git(&["update-ref", "refs/remotes/origin/main", &two.to_string()]);
     repo.git(&["merge", "-q", "--no-ff", "-m", "merge", "main"]);
     let tip = repo.oid("HEAD");
-    assert_eq!(open.outgoing_bases(&tip, None, Some("origin")).unwrap(), [two]);
+    assert_eq!(open.outgoing_bases(&tip, None, Known::Remote("origin")).unwrap(), [two]);
 }
 
 #[test]

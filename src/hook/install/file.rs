@@ -29,21 +29,33 @@ pub enum HookName {
     PrePush,
     /// Before the refs of a push change, on the side that receives.
     PreReceive,
+    /// Before any ref changes, whatever changes it.
+    ReferenceTransaction,
 }
 
 impl HookName {
     /// Every hook.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PreCommit,
         Self::PreMergeCommit,
         Self::PreApplypatch,
         Self::PrePush,
         Self::PreReceive,
+        Self::ReferenceTransaction,
     ];
 
-    /// The hooks of a clone in which people work; the other one is for servers.
+    /// The hooks of a clone in which people work.
     pub const CLIENT: [Self; 4] =
         [Self::PreCommit, Self::PreMergeCommit, Self::PreApplypatch, Self::PrePush];
+
+    /// Those, and the one that nothing gets past.
+    pub const STRICT: [Self; 5] = [
+        Self::PreCommit,
+        Self::PreMergeCommit,
+        Self::PreApplypatch,
+        Self::PrePush,
+        Self::ReferenceTransaction,
+    ];
 
     /// git's name for it, which is its file's name.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +65,7 @@ impl HookName {
             Self::PreApplypatch => "pre-applypatch",
             Self::PrePush => "pre-push",
             Self::PreReceive => "pre-receive",
+            Self::ReferenceTransaction => "reference-transaction",
         }
     }
 
@@ -68,6 +81,7 @@ impl HookName {
             Self::PreApplypatch => include_str!("../../../hooks/pre-applypatch"),
             Self::PrePush => include_str!("../../../hooks/pre-push"),
             Self::PreReceive => include_str!("../../../hooks/pre-receive"),
+            Self::ReferenceTransaction => include_str!("../../../hooks/reference-transaction"),
         }
     }
 }

@@ -59,7 +59,7 @@ impl World {
     fn run(&self, name: HookName, stdin: &str, variables: &[(&str, &str)]) -> Output {
         let mut child = Command::new("/bin/sh")
             .arg(self.hooks().join(name.as_str()))
-            .args(["one", "two words"])
+            .args(["prepared", "two words"])
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -100,13 +100,13 @@ const PUSH: &str = "refs/heads/a 1 refs/heads/a 0\nrefs/heads/b 2 refs/heads/b 0
 #[test]
 fn every_hook_runs_the_binary_with_its_arguments_and_input() {
     let world = World::new();
-    assert_eq!(world.install(&HookName::ALL), vec![Installed::Installed; 5]);
+    assert_eq!(world.install(&HookName::ALL), vec![Installed::Installed; 6]);
     for name in HookName::ALL {
         let out = world.run(name, PUSH, &[]);
         assert!(out.status.success(), "{out:?}");
         assert_eq!(
             world.calls(),
-            format!("binary|hook {name} one two words|{}\n", PUSH.trim_end())
+            format!("binary|hook {name} prepared two words|{}\n", PUSH.trim_end())
         );
         let mode = world.hooks().join(name.as_str()).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
@@ -122,12 +122,13 @@ fn what_was_there_runs_first_with_the_same_arguments_and_input() {
         assert_eq!(world.install(&[name]), [Installed::Chained { kept }]);
         assert!(world.run(name, PUSH, &[]).status.success());
         let (first, second) = (
-            format!("before|one two words|{}\n", PUSH.trim_end()),
-            format!("binary|hook {name} one two words|"),
+            format!("before|prepared two words|{}\n", PUSH.trim_end()),
+            format!("binary|hook {name} prepared two words|"),
         );
         let calls = world.calls();
         assert!(calls.starts_with(&first) && calls.contains(&second), "{name}: {calls}");
-        if matches!(name, HookName::PrePush | HookName::PreReceive) {
+        if matches!(name, HookName::PrePush | HookName::PreReceive | HookName::ReferenceTransaction)
+        {
             assert_eq!(calls.matches(PUSH.trim_end()).count(), 2, "{calls}");
         }
     }
@@ -180,7 +181,7 @@ fn without_the_binary_it_looks_in_path_and_then_fails_with_advice() {
     assert!(world.run(HookName::PrePush, PUSH, &[("PATH", &path)]).status.success());
     assert_eq!(
         world.calls(),
-        format!("from PATH|hook pre-push one two words|{}\n", PUSH.trim_end())
+        format!("from PATH|hook pre-push prepared two words|{}\n", PUSH.trim_end())
     );
 }
 
@@ -201,7 +202,7 @@ fn twice_changes_nothing_and_uninstalling_leaves_no_trace() {
     let report = uninstall(&world.hooks(), &HookName::ALL).unwrap();
     let done: Vec<_> = report.hooks.into_iter().map(|(_, done)| done).collect();
     use Uninstalled::{Absent, PutBack, Removed};
-    assert_eq!(done, [PutBack, PutBack, Removed, Removed, Absent]);
+    assert_eq!(done, [PutBack, PutBack, Removed, Removed, Absent, Absent]);
     assert_eq!(world.listing(), before);
     assert!(world.hooks().join("pre-merge-commit").symlink_metadata().unwrap().is_symlink());
 }

@@ -87,7 +87,7 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
         .map(|text| text.replacen("IF NOT EXISTS ", "", 1))
         .filter_map(|text| Some((created_name(&text)?.to_owned(), text)))
         .collect();
-    let rows = driver.query("SELECT type, name, sql FROM sqlite_schema", &[])?;
+    let rows = driver.query("SELECT type, name, sql, tbl_name FROM sqlite_schema", &[])?;
     let place = driver.place().to_owned();
     let mut missing: BTreeSet<&str> = ours.keys().map(String::as_str).collect();
     for row in &rows {
@@ -98,7 +98,8 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
         let internal = || INTERNAL.iter().find(|it| it.0 == name).map(|it| it.1);
         // The type is only a claim; SQLite goes by the text.
         let plain_table = kind == "table" && text.starts_with("CREATE TABLE ");
-        if known.or_else(internal) == Some(text) {
+        let as_claimed = kind == created_kind(text) && row.text(3)? == table_of(text, name);
+        if as_claimed && known.or_else(internal) == Some(text) {
             missing.remove(name);
         } else if known.is_some() || !plain_table || name.starts_with("sqlite_") {
             let why = format!("its {} `{}` is not ours", escape_line(kind), escape_line(name));
@@ -109,6 +110,21 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
         Some(name) => Err(Error::damaged("archive", place, format!("it has no `{name}`"))),
         None => Ok(()),
     }
+}
+
+/// What a CREATE statement makes, as SQLite's table of the schema calls it.
+fn created_kind(text: &str) -> &'static str {
+    let kinds = [("CREATE TABLE ", "table"), ("CREATE VIEW ", "view")];
+    kinds.iter().find(|(begin, _)| text.starts_with(begin)).map_or("index", |(_, kind)| kind)
+}
+
+/// The table that a CREATE statement of ours is about: of an index the one behind `ON`.
+fn table_of<'a>(text: &'a str, name: &'a str) -> &'a str {
+    if created_kind(text) != "index" {
+        return name;
+    }
+    let behind = text.split_once(" ON ").map_or("", |(_, rest)| rest);
+    behind.split([' ', '(']).next().unwrap_or_default()
 }
 
 /// The name that a CREATE statement gives.

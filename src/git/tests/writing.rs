@@ -238,7 +238,8 @@ fn conversions_in_parts_are_the_same() {
     repo.git(&["config", "filter.up.smudge", "tr A-Z a-z"]);
     let open = repo.open();
     let scratch = repo.top.join(".git");
-    let as_if = open.as_if(&scratch, []).unwrap();
+    let name = path(".gitattributes");
+    let as_if = open.as_if(&scratch, [(&name, &b"*.up filter=up\n"[..])]).unwrap();
     let upper = open.write_bytes(&Parts(b"ABC".repeat(999))).unwrap();
     let mut lower = Vec::new();
     as_if.smudged(&path("x.up"), &upper, &mut lower).unwrap();

@@ -4,7 +4,7 @@
 //! [`decode`] returns has the declared size and digest. A frame that would decode to more than
 //! its declared size stops there, and a large one costs memory only once it was found to be true.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use sha2::{Digest as _, Sha256};
 
@@ -64,6 +64,24 @@ impl Encoder {
     }
 }
 
+/// Compresses what `feed` writes, content of `size_bytes` bytes with the digest `sha256`, in parts;
+/// decodes the result again and checks that it is that content.
+pub fn encode_parts(
+    size_bytes: u64,
+    sha256: &Digest,
+    feed: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Encoded> {
+    let encode = || {
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
+        encoder.set_pledged_src_size(Some(size_bytes))?;
+        feed(&mut encoder)?;
+        encoder.finish()
+    };
+    let frame = encode().map_err(Error::io("compress", "content"))?;
+    check(&frame, size_bytes, sha256)?;
+    Ok(Encoded { sha256: *sha256, size_bytes, frame_sha256: Digest::of(&frame), frame })
+}
+
 /// Decodes `frame` and checks that it holds exactly `size_bytes` bytes with the digest `sha256`.
 pub fn decode(frame: &[u8], size_bytes: u64, sha256: &Digest) -> Result<Vec<u8>> {
     let mut content = Vec::new();
@@ -75,16 +93,33 @@ pub fn decode(frame: &[u8], size_bytes: u64, sha256: &Digest) -> Result<Vec<u8>>
         size_bytes.min(1 << 20)
     };
     content.reserve(usize::try_from(known).unwrap_or(0));
-    walk(frame, size_bytes, sha256, |part| content.extend_from_slice(part))?;
+    decode_to(frame, size_bytes, sha256, &mut content)?;
     Ok(content)
+}
+
+/// The same in little memory: decodes to `out`, which may have had false bytes when this fails.
+///
+/// [`Error::Io`] is what `out` said, and nothing else.
+pub fn decode_to(
+    frame: &[u8],
+    size_bytes: u64,
+    sha256: &Digest,
+    out: &mut dyn Write,
+) -> Result<()> {
+    walk(frame, size_bytes, sha256, |part| out.write_all(part))
 }
 
 /// Checks the same and keeps nothing of it.
 pub fn check(frame: &[u8], size_bytes: u64, sha256: &Digest) -> Result<()> {
-    walk(frame, size_bytes, sha256, |_| ())
+    walk(frame, size_bytes, sha256, |_| Ok(()))
 }
 
-fn walk(frame: &[u8], size_bytes: u64, sha256: &Digest, mut each: impl FnMut(&[u8])) -> Result<()> {
+fn walk(
+    frame: &[u8],
+    size_bytes: u64,
+    sha256: &Digest,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<()> {
     let damaged = |why: String| Error::damaged("artifact", sha256.to_string(), why);
     let words = |error: io::Error| damaged(format!("it does not decode: {error}").to_lowercase());
     let wrong_size = || damaged(format!("it does not decode to {size_bytes} bytes"));
@@ -105,7 +140,7 @@ fn walk(frame: &[u8], size_bytes: u64, sha256: &Digest, mut each: impl FnMut(&[u
             return Err(wrong_size());
         }
         hasher.update(part);
-        each(part);
+        each(part).map_err(Error::io("write", "content"))?;
     }
     if seen != size_bytes {
         return Err(wrong_size());
@@ -131,6 +166,13 @@ mod tests {
             let encoded = Encoder::new().unwrap().encode(content).unwrap();
             let back = decode(&encoded.frame, content.len() as u64, &encoded.sha256).unwrap();
             assert_eq!(back, content);
+            let size_bytes = content.len() as u64;
+            let feed =
+                |out: &mut dyn Write| content.chunks(999).try_for_each(|it| out.write_all(it));
+            let parts = encode_parts(size_bytes, &encoded.sha256, feed).unwrap();
+            assert_eq!(decode(&parts.frame, size_bytes, &parts.sha256).unwrap(), content);
+            assert!(encode_parts(size_bytes + 1, &encoded.sha256, feed).is_err());
+            assert!(encode_parts(size_bytes, &Digest::ZERO, feed).is_err());
         }
     }
 

@@ -133,6 +133,14 @@ pub enum Refusal {
     /// The bytes were destroyed on purpose.
     #[error("the content was purged")]
     Purged,
+    /// The content is too large to stand in a document.
+    #[error("its {size_bytes} bytes are more than the {limit} that are given in JSON")]
+    TooLargeForJson {
+        /// The size of the content.
+        size_bytes: u64,
+        /// The largest that is given.
+        limit: u64,
+    },
     /// The path is too long for a stub.
     #[error("the path is too long for a stub of {limit} bytes")]
     StubTooLong {

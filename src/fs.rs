@@ -4,6 +4,7 @@
 //! folders that [`Folder`] opened.
 
 mod folder;
+mod spool;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,7 +14,8 @@ use std::path::Path;
 
 use crate::error::{Error, Refusal, Result};
 
-pub use folder::{Folder, TempFile, There, remove_empty_below};
+pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
+pub use spool::{Part, Spool, nameless_file_with};
 
 /// Whether a created file is executable; the umask decides the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

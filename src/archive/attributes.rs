@@ -11,9 +11,9 @@ use crate::fs::Executable;
 use crate::git::{AsIf, Repository};
 use crate::model::{Digest, RepoPath};
 
-use super::Workspace;
 use super::intent::Source;
 use super::tree::{After, Step};
+use super::{Content, Workspace};
 
 /// The name of a file with attributes.
 pub const FILE: &str = ".gitattributes";
@@ -44,7 +44,7 @@ impl Change {
     pub fn step(&self) -> (Step, Source) {
         let (after, source) = match &self.after {
             Some(bytes) => {
-                let (bytes, executable) = (bytes.clone(), Executable::No);
+                let (bytes, executable) = (Content::of(bytes.clone()), Executable::No);
                 (After::Converted { bytes, executable, staged: None }, Source::Given)
             }
             None => (After::Absent, Source::Absent),

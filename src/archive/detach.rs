@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::fs as files;
-use crate::git::{IndexFlag, IndexScope, Repository};
+use crate::git::{AsIf, Bytes as _, IndexFlag, IndexScope, Repository};
 use crate::model::{Digest, GitOid, Item, RepoPath, escape_line};
 
 pub use super::attributes::Change;
 use super::attributes::{FILE, Files};
 use super::journaled::{Archive, record_of};
 use super::tree::After;
-use super::{Workspace, lookup, segments};
+use super::{Content, Workspace, lookup, segments};
 
 const ACTION: &str = "archive";
 
@@ -193,7 +193,7 @@ pub fn converted(
     item: &Item,
     target: &RepoPath,
     paths: &[RepoPath],
-    content: Vec<u8>,
+    content: Content,
     detached: &Detached,
 ) -> Result<After> {
     let repository = workspace.repository("restore")?;
@@ -208,26 +208,46 @@ pub fn converted(
         return Ok(After::File { bytes: content, executable });
     };
     let (bytes, staged) = if detached.blob == item.git_blob {
-        let oid = repository.write_blob(&content)?;
-        (as_if.smudged(target, &oid)?, content)
+        let oid = repository.write_bytes(&content)?;
+        (smudged(workspace, &as_if, target, &oid, &content)?, content)
     } else {
-        (content, pointer(&item.sha256, item.size_bytes))
+        (content, Content::of(pointer(&item.sha256, item.size_bytes)))
     };
     // A filter that is not set up here would leave another file than there was.
-    if as_if.cleaned(target, &bytes)? != repository.hash_blob(&staged)? {
+    if as_if.cleaned(target, &bytes)? != repository.hash_bytes(&staged)? {
         let refusal = Refusal::NotConverted { attribute };
         return Err(Error::refused("restore", target.to_string(), refusal));
     }
     Ok(After::Converted { bytes, executable, staged: Some(staged) })
 }
 
-/// Removes folders that a killed process left where attributes were tried out. The lock is ours.
+/// What git's conversion makes of `content`, the blob `oid`.
+fn smudged(
+    workspace: &Workspace,
+    as_if: &AsIf<'_>,
+    target: &RepoPath,
+    oid: &GitOid,
+    content: &Content,
+) -> Result<Content> {
+    if content.in_memory().is_none() {
+        return Content::put(workspace.spool(), |out| as_if.smudged(target, oid, out))
+            .map(|it| it.0);
+    }
+    let mut bytes = Vec::new();
+    as_if.smudged(target, oid, &mut bytes)?;
+    Ok(Content::of(bytes))
+}
+
+/// Removes what a killed process left beside the archive: folders in which attributes were tried out,
+/// and the file of a spool that had not lost its name yet. The lock is ours.
 pub fn remove_litter(workspace: &Workspace) {
     let Ok(entries) = fs::read_dir(workspace.store_folder()) else { return };
     for entry in entries.flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(files::TEMP_PREFIX);
-        if ours && entry.file_type().is_ok_and(|it| it.is_dir()) {
-            let _ = files::remove_tree(&entry.path());
-        }
+        let _ = match entry.file_type() {
+            Ok(kind) if ours && kind.is_dir() => files::remove_tree(&entry.path()),
+            Ok(_) if ours => files::remove_file(&entry.path()),
+            _ => Ok(()),
+        };
     }
 }

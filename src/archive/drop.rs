@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Record, Segment};
-use crate::fs::{Folder, There};
+use crate::fs::{Folder, Seen, There};
 use crate::git::{IndexScope, Repository};
-use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line};
+use crate::model::{Actor, DeedId, Item, RepoPath, escape_line};
 use crate::tombstone;
 
 use super::explain::item_of;
@@ -160,7 +160,8 @@ fn drop_at(
     in_archive: bool,
 ) -> Result<DropReport> {
     let on_disk = file_at(workspace, &path)?;
-    let stub_stands = on_disk.as_deref().is_some_and(|bytes| is_stub_of(bytes, item));
+    let short = on_disk.as_ref().and_then(|seen| seen.short.as_deref());
+    let stub_stands = short.is_some_and(|bytes| is_stub_of(bytes, item));
     let deed = DeedId::random();
     let mut steps = Vec::new();
     // Other code at the path was written for it as it is: that keeps the line.
@@ -168,7 +169,7 @@ fn drop_at(
         steps.extend(lines_of(workspace, archive, item)?);
     }
     if stub_stands {
-        let before = on_disk.as_deref().map(Digest::of);
+        let before = on_disk.as_ref().map(|seen| seen.sha256);
         let step = Step { path: path.clone(), before, after: After::Absent };
         steps.push((step, Source::Absent));
     }
@@ -214,12 +215,12 @@ fn lines_of(
 
 /// The regular file at `path`; `None` where a folder or a link has taken the path, or a part of the
 /// way to it: the stub is gone then too.
-fn file_at(workspace: &Workspace, path: &RepoPath) -> Result<Option<Vec<u8>>> {
+fn file_at(workspace: &Workspace, path: &RepoPath) -> Result<Option<Seen>> {
     let path = path.as_path();
     let folder = Folder::below(ACTION, &workspace.top, crate::fs::inner_folder_of(path));
     let Ok(Some(folder)) = folder else { return Ok(None) };
-    match folder.look(path.file_name().unwrap_or_default())? {
-        There::File(bytes) => Ok(Some(bytes)),
+    match folder.see(path.file_name().unwrap_or_default())? {
+        There::File(seen) => Ok(Some(seen)),
         _ => Ok(None),
     }
 }

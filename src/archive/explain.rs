@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::blob::Encoder;
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record};
 use crate::git::{IndexScope, Repository};
@@ -67,8 +66,8 @@ fn take_in(
         return Ok(Some((item.artifact_row_id, item.compressed_size)));
     }
     let item = item_of(stub, label);
-    let Some(bytes) = lookup::from_git(workspace, &item)? else { return Ok(None) };
-    let encoded = Encoder::new()?.encode(&bytes)?;
+    let Some(content) = lookup::from_git(workspace, &item)? else { return Ok(None) };
+    let encoded = content.encode()?;
     let stored_bytes = encoded.frame.len() as u64;
     archive.add_artifacts(|catalog, now| {
         let row = match catalog.artifact(&stub.sha256)? {

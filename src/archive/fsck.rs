@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::backend::StoredRecord;
-use crate::blob::Encoder;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, ChainFault, Event, Head, verify};
+use crate::git::Bytes as _;
 use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
 use crate::progress::Progress;
 
 use super::journaled::record_of;
-use super::{Archive, Workspace, agree, intent, lookup, pending, recovery};
+use super::{Archive, Content, Workspace, agree, intent, lookup, pending, recovery};
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
@@ -200,9 +200,9 @@ fn heal(
     actor: &Actor,
 ) -> Result<bool> {
     for item in items {
-        let Some((bytes, sha256)) = true_bytes(workspace, item)? else { continue };
-        let size_bytes = bytes.len() as u64;
-        let encoded = Encoder::new()?.encode(&bytes)?;
+        let Some(content) = true_content(workspace, item)? else { continue };
+        let (size_bytes, sha256) = (content.size_bytes(), content.sha256());
+        let encoded = content.encode()?;
         let mut event = Event::new(Action::Repair, actor.as_str());
         event.repo = Some(item.repo.clone());
         event.path = Some(item.path.clone());
@@ -222,12 +222,13 @@ fn heal(
 }
 
 /// git's bytes of an item, if its id is made of them: the digest in a damaged row proves nothing.
-fn true_bytes(workspace: &Workspace, item: &Item) -> Result<Option<(Vec<u8>, Digest)>> {
+fn true_content(workspace: &Workspace, item: &Item) -> Result<Option<Content>> {
     let Some(repository) = &workspace.repository else { return Ok(None) };
-    let Some(bytes) = repository.blob(&item.git_blob)? else { return Ok(None) };
-    let sha256 = Digest::of(&bytes);
-    let named = Item { sha256, ..item.clone() };
-    Ok(lookup::belongs(&named).then_some((bytes, sha256)))
+    let Some(size_bytes) = repository.blob_size(&item.git_blob)? else { return Ok(None) };
+    let spool = workspace.spool();
+    let content = Content::of_blob(spool, repository, &item.git_blob, size_bytes)?;
+    let is_named = |it: &Content| lookup::belongs(&Item { sha256: it.sha256(), ..item.clone() });
+    Ok(content.filter(is_named))
 }
 
 /// Computes every record's digest again and follows every chain to its head.

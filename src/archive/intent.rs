@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::fs::{self as files, Executable};
+use crate::git::Bytes as _;
 use crate::model::{DeedId, Digest, Item, RepoPath, TombstoneId, hex, unhex};
 
 use super::Workspace;
@@ -88,7 +89,9 @@ impl IntentStep {
     pub fn of(step: &Step, source: Source, tombstone: TombstoneId) -> Self {
         let (before, after) = (step.before, step.after_digest());
         let given = match &step.after {
-            After::Converted { bytes, .. } if source == Source::Given => Some(bytes.clone()),
+            After::Converted { bytes, .. } if source == Source::Given => {
+                bytes.in_memory().map(<[u8]>::to_vec)
+            }
             _ => None,
         };
         Self { path: step.path.clone(), tombstone, before, after, source, given }

@@ -15,10 +15,10 @@ use crate::blob;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
-use crate::fs as files;
+use crate::fs::{self as files, Spool};
 use crate::model::{DeedId, Digest, Item, LogId, escape_line};
 
-use super::Workspace;
+use super::{Content, Workspace};
 
 /// An open archive.
 pub struct Archive {
@@ -135,11 +135,11 @@ impl Archive {
     }
 
     /// The bytes of an item, checked against its size and SHA-256.
-    pub fn content(&mut self, item: &Item) -> Result<Vec<u8>> {
+    pub fn content(&mut self, item: &Item, spool: &Spool) -> Result<Content> {
         let catalog = &mut self.catalog();
         let frame = frame_of(catalog, item.artifact_row_id, &item.sha256)?;
         frame
-            .map(|frame| blob::decode(&frame, item.size_bytes, &item.sha256))
+            .map(|frame| Content::of_frame(spool, frame, item.size_bytes, item.sha256))
             .transpose()?
             .ok_or_else(|| Error::refused("restore", item.tombstone.to_string(), Refusal::Purged))
     }

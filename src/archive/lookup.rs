@@ -9,16 +9,15 @@ use std::fs;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Record};
 use crate::fs::Executable;
-use crate::git::{IndexScope, Repository};
+use crate::git::{Bytes, IndexScope, Repository};
 use crate::model::{
-    Digest, FileMode, Item, ItemKind, ItemState, RepoLabel, RepoPath, TombstoneId, escape_line,
-    unhex,
+    FileMode, Item, ItemKind, ItemState, RepoLabel, RepoPath, TombstoneId, escape_line, unhex,
 };
 use crate::policy::may_release;
 use crate::tombstone::{self, Tombstone, Wrapping};
 
 use super::selection::repo_path;
-use super::{Archive, Workspace, segments};
+use super::{Archive, Content, Workspace, segments};
 
 /// The folder of stubs that do not stand in their file's place.
 pub const SIDECAR_FOLDER: &str = ".codex/tombstones";
@@ -246,29 +245,31 @@ pub fn content(
     workspace: &Workspace,
     archive: Option<&mut Archive>,
     item: &Item,
-) -> Result<(Vec<u8>, Origin)> {
+) -> Result<(Content, Origin)> {
     may_release(item)
         .map_err(|refusal| Error::refused("restore", item.tombstone.to_string(), refusal))?;
-    bytes(workspace, archive, item)
+    ungated(workspace, archive, item)
 }
 
 /// The same for a deed that passed the gate already and is only completed or taken back.
-pub(super) fn bytes(
+pub(super) fn ungated(
     workspace: &Workspace,
     archive: Option<&mut Archive>,
     item: &Item,
-) -> Result<(Vec<u8>, Origin)> {
+) -> Result<(Content, Origin)> {
     check_belongs(item)?;
     let failure = match archive {
-        Some(archive) if item.artifact_row_id != 0 => match archive.content(item) {
-            Ok(bytes) => return Ok((bytes, Origin::Archive)),
-            Err(error @ Error::Damaged { .. }) => Some(error),
-            Err(error) => return Err(error),
-        },
+        Some(archive) if item.artifact_row_id != 0 => {
+            match archive.content(item, workspace.spool()) {
+                Ok(content) => return Ok((content, Origin::Archive)),
+                Err(error @ Error::Damaged { .. }) => Some(error),
+                Err(error) => return Err(error),
+            }
+        }
         _ => None,
     };
-    if let Some(bytes) = from_git(workspace, item)? {
-        return Ok((bytes, Origin::GitHistory));
+    if let Some(content) = from_git(workspace, item)? {
+        return Ok((content, Origin::GitHistory));
     }
     Err(failure.unwrap_or_else(|| Error::NotFound {
         action: "restore",
@@ -295,11 +296,14 @@ pub(super) fn belongs(item: &Item) -> bool {
 }
 
 /// The bytes of an item out of git's own object, if it is there, whole, and the same.
-pub fn from_git(workspace: &Workspace, item: &Item) -> Result<Option<Vec<u8>>> {
+pub fn from_git(workspace: &Workspace, item: &Item) -> Result<Option<Content>> {
     let Some(repository) = &workspace.repository else { return Ok(None) };
-    let bytes = repository.blob(&item.git_blob)?;
-    Ok(bytes
-        .filter(|bytes| bytes.len() as u64 == item.size_bytes && Digest::of(bytes) == item.sha256))
+    if repository.blob_size(&item.git_blob)? != Some(item.size_bytes) {
+        return Ok(None);
+    }
+    let spool = workspace.spool();
+    let content = Content::of_blob(spool, repository, &item.git_blob, item.size_bytes)?;
+    Ok(content.filter(|it| it.size_bytes() == item.size_bytes && it.sha256() == item.sha256))
 }
 
 /// The tombstone that stands for an item.

@@ -5,6 +5,7 @@
 
 mod agree;
 mod attributes;
+mod content;
 mod detach;
 mod drop;
 mod explain;
@@ -32,6 +33,7 @@ mod tree;
 mod undo;
 mod workspace;
 
+pub use content::Content;
 pub use drop::{DropOptions, DropReport, drop_stub};
 pub use fsck::{FsckOptions, FsckReport, fsck};
 pub use init::{InitOptions, InitReport, init};
@@ -40,7 +42,7 @@ pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};
-pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_bytes};
+pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_content};
 pub use selection::repo_path;
 pub use status::{HealthReport, StatusReport, health, status};
 pub use store::{StoreOptions, StoreReport, StoredItem, StubPlace, store};

@@ -1,14 +1,13 @@
 //! Where a restored file may be written, and what stands there.
 
 use std::ffi::OsStr;
-use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Refusal, Result};
-use crate::fs::{self as files, Folder, TempFile, There};
-use crate::model::{Digest, Item, escape_line, names_git_folder};
+use crate::fs::{self as files, Folder, Seen, TempFile, There};
+use crate::model::{Item, escape_line, names_git_folder};
 
 use super::Workspace;
 use super::restore::RestoreOptions;
@@ -17,14 +16,11 @@ const ACTION: &str = "restore";
 
 /// What was written is read once more before it gets its name.
 pub fn read_again(temp: &mut TempFile, item: &Item) -> Result<()> {
-    let path = temp.path().to_path_buf();
-    let mut bytes = Vec::new();
-    let file = temp.file()?;
-    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(Error::io("read", &path))?;
-    if Digest::of(&bytes) == item.sha256 {
+    if temp.digest()? == item.sha256 {
         return Ok(());
     }
-    Err(Error::damaged("file", path.display().to_string(), "it did not read back as written"))
+    let path = temp.path().display().to_string();
+    Err(Error::damaged("file", path, "it did not read back as written"))
 }
 
 /// Where a file may be written.
@@ -76,18 +72,17 @@ impl Target {
         files::inner_folder_of(inside)
     }
 
-    /// The content of the regular file that stands there; `None` where nothing does. Anything else
-    /// is refused.
-    pub fn content(&self) -> Result<Option<Vec<u8>>> {
+    /// The regular file that stands there; `None` where nothing does. Anything else is refused.
+    pub fn seen(&self) -> Result<Option<Seen>> {
         let there = match self.folder()? {
             Some(_) if self.file.file_name().is_none() => There::Other("a folder"),
             Some(_) if self.base.as_ref() == Some(&self.file) => There::Other("a folder"),
-            Some(folder) => folder.look(self.name())?,
+            Some(folder) => folder.see(self.name())?,
             None => There::Nothing,
         };
         match there {
             There::Nothing => Ok(None),
-            There::File(bytes) => Ok(Some(bytes)),
+            There::File(seen) => Ok(Some(seen)),
             There::Other(what) => {
                 Err(Error::refused(ACTION, &*self.shown, Refusal::NotRegular { what }))
             }

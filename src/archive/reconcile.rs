@@ -6,7 +6,6 @@
 //! now out of git's own object). A tree that is in order is left as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use serde::Serialize;
 
@@ -14,7 +13,9 @@ use crate::backend::{NewBatch, NewItem};
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::git::{AttributeSource, IndexScope, Repository};
-use crate::model::{Actor, DeedId, GitOid, LogId, Reason, RepoLabel, RepoPath, TombstoneId};
+use crate::model::{
+    Actor, DeedId, Digest, GitOid, LogId, Reason, RepoLabel, RepoPath, TombstoneId,
+};
 use crate::tombstone::{self, MAX_STUB_BYTES, Tombstone};
 
 use super::explain::{explain_absent, explain_stubs};
@@ -166,8 +167,8 @@ fn put_back_files(
 ) -> Result<()> {
     let (segments, _) = segments::in_index(repository)?;
     for segment in segments {
-        let file = workspace.top.join(segment.path.as_path());
-        if fs::read(&file).ok() != Some(segment.render()?) {
+        let stands = tree::digest_on_disk(&workspace.top, &segment.path)?;
+        if stands != Some(Digest::of(&segment.render()?)) {
             tree::write_segment(&workspace.top, &segment)?;
             report.segments_put_back.push(segment.path.to_string());
         }

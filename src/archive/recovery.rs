@@ -4,12 +4,11 @@
 //! aborted, with a record of that. A path that was edited since is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::fs::{self as files, Executable, Folder};
 use crate::git::Repository;
@@ -19,7 +18,7 @@ use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::selection::is_executable;
 use super::tree::{self, After, Standing, Step};
-use super::{Workspace, detach, lookup, pending};
+use super::{Content, Workspace, detach, lookup, pending};
 
 /// What recovery did.
 #[derive(Debug, Default, Serialize)]
@@ -215,12 +214,12 @@ fn as_it_stands(workspace: &Workspace, archive: &mut Archive, step: &IntentStep)
         Source::Content | Source::Converted if is_executable(&file)? => Executable::Yes,
         _ => Executable::No,
     };
-    let bytes = fs::read(&file).map_err(Error::io("read", file))?;
+    let bytes = Content::of_file(workspace.spool(), &file)?;
     Ok(match step.source {
         Source::Given => After::Converted { bytes, executable, staged: None },
         Source::Converted => {
             let meant = plan(workspace, archive, step)?;
-            let staged = meant.staged().map(<[u8]>::to_vec);
+            let staged = meant.staged().cloned();
             After::Converted { bytes, executable, staged }
         }
         _ => After::File { bytes, executable },
@@ -248,7 +247,7 @@ fn after(
     step: &IntentStep,
 ) -> Result<After> {
     if matches!(source, Source::Content | Source::Converted) {
-        let bytes = lookup::bytes(workspace, Some(&mut *archive), item)?.0;
+        let bytes = lookup::ungated(workspace, Some(&mut *archive), item)?.0;
         let freed = detach::of_item(workspace, archive, item)?;
         if let (Source::Converted, Some(freed)) = (source, freed) {
             let paths = std::slice::from_ref(&item.path);
@@ -258,13 +257,13 @@ fn after(
     }
     let bytes = match source {
         Source::Given => {
-            let (bytes, executable) = (step.given.clone().unwrap_or_default(), Executable::No);
-            return Ok(After::Converted { bytes, executable, staged: None });
+            let bytes = Content::of(step.given.clone().unwrap_or_default());
+            return Ok(After::Converted { bytes, executable: Executable::No, staged: None });
         }
         Source::Sidecar => lookup::plain_stub(item)?,
         _ => lookup::stub_for(item, &step.path)?,
     };
-    Ok(After::File { bytes, executable: Executable::No })
+    Ok(After::File { bytes: Content::of(bytes), executable: Executable::No })
 }
 
 /// Records that (a part of) a deed came to nothing. Items that it archived are hidden unless an

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Segment};
-use crate::git::{IndexScope, Repository};
+use crate::fs::Seen;
+use crate::git::{Bytes as _, IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git_folder};
 
 use super::detach::{self, Change, Detached};
@@ -23,7 +24,7 @@ use super::lookup::{
 use super::output::{Target, contained, read_again};
 use super::recovery::{self, take_steps};
 use super::tree::{self, After, Step};
-use super::{Archive, Workspace};
+use super::{Archive, Content, Workspace};
 
 const ACTION: &str = "restore";
 
@@ -82,7 +83,7 @@ pub struct RestoreReport {
     pub evidence_segment: Option<String>,
     /// The bytes, when they go to the caller.
     #[serde(skip)]
-    pub bytes: Option<Vec<u8>>,
+    pub bytes: Option<Content>,
 }
 
 /// Restores what `options` say.
@@ -117,12 +118,12 @@ fn record_failure(
     let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event, None)])));
 }
 
-/// The bytes of what `text` means, checked; for reading only.
-pub fn verified_bytes(
+/// The content of an item, checked; for reading only.
+pub fn verified_content(
     workspace: &Workspace,
     archive: Option<&mut Archive>,
     item: &Item,
-) -> Result<(Vec<u8>, Origin)> {
+) -> Result<(Content, Origin)> {
     lookup::content(workspace, archive, item)
 }
 
@@ -133,13 +134,13 @@ fn restore_found(
     found: &Found,
 ) -> Result<RestoreReport> {
     let item = &found.item;
-    let (bytes, origin) = lookup::content(workspace, Some(archive), item)?;
+    let (content, origin) = lookup::content(workspace, Some(archive), item)?;
     let mut report = RestoreReport {
         tombstone: item.tombstone.to_string(),
         path: item.path.to_string(),
         output: item.path.to_string(),
         sha256: item.sha256.to_string(),
-        restored_bytes: bytes.len() as u64,
+        restored_bytes: content.size_bytes(),
         mode: item.mode.to_string(),
         from: if origin == Origin::Archive { "archive" } else { "git history" },
         staged: false,
@@ -149,19 +150,19 @@ fn restore_found(
         bytes: None,
     };
     match &options.output {
-        Output::Stage => stage(workspace, options, archive, found, bytes, &mut report)?,
+        Output::Stage => stage(workspace, options, archive, found, content, &mut report)?,
         Output::Caller => {
             "-".clone_into(&mut report.output);
             report.evidence = record(archive, options, found, None)?.1;
-            report.bytes = Some(bytes);
+            report.bytes = Some(content);
         }
         Output::OriginalPath => {
             let target = workspace.top.join(item.path.as_path());
-            to_file(workspace, options, archive, found, &bytes, &target, &mut report)?;
+            to_file(workspace, options, archive, found, &content, &target, &mut report)?;
         }
         Output::File(given) => {
             let target = workspace.cwd.join(given);
-            to_file(workspace, options, archive, found, &bytes, &target, &mut report)?;
+            to_file(workspace, options, archive, found, &content, &target, &mut report)?;
         }
     }
     Ok(report)
@@ -205,32 +206,33 @@ fn to_file(
     options: &RestoreOptions,
     archive: &mut Archive,
     found: &Found,
-    bytes: &[u8],
+    content: &Content,
     target: &Path,
     report: &mut RestoreReport,
 ) -> Result<()> {
     let target = contained(workspace, options, target)?;
     report.output.clone_from(&target.shown);
-    let there = target.content()?;
+    let there = target.seen()?;
     let free = match &there {
         None => true,
-        Some(found_bytes) if found_bytes == bytes => {
+        Some(seen) if seen.sha256 == content.sha256() => {
             report.already = true;
             return Ok(());
         }
-        Some(found_bytes) => options.force || is_stub_of(found_bytes, &found.item),
+        Some(seen) => options.force || is_stub(seen, &found.item),
     };
     if !free {
         return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
     }
-    let intent = intent_to_write(workspace, &found.item, &target.file, there.as_deref(), bytes);
+    let intent = intent_to_write(workspace, &found.item, &target.file, there.as_ref(), content);
     if let Some(intent) = &intent {
         intent.write(workspace)?;
     }
     let written = (|| {
         let folder = target.make_folder()?;
         let mut temp = folder.temp(executable(&found.item))?;
-        temp.write_synced(bytes)?;
+        temp.fill(|out| content.write_to(out))?;
+        temp.sync()?;
         read_again(&mut temp, &found.item)?;
         report.evidence = record(archive, options, found, None)?.1;
         match there {
@@ -251,13 +253,13 @@ fn intent_to_write(
     workspace: &Workspace,
     item: &Item,
     target: &Path,
-    there: Option<&[u8]>,
-    bytes: &[u8],
+    there: Option<&Seen>,
+    content: &Content,
 ) -> Option<Intent> {
     let inside = target.strip_prefix(&workspace.top).ok()?;
     let path = RepoPath::new(inside.as_os_str().as_bytes()).ok()?;
-    let after = After::File { bytes: bytes.to_vec(), executable: executable(item) };
-    let step = Step { path, before: there.map(Digest::of), after };
+    let after = After::File { bytes: content.clone(), executable: executable(item) };
+    let step = Step { path, before: there.map(|seen| seen.sha256), after };
     let action = Action::Restore.as_str();
     // The record has a deed of its own: there is nothing to complete here.
     Some(Intent::about(workspace, action, DeedId::random(), item, &[(step, Source::Content)]))
@@ -268,7 +270,7 @@ fn stage(
     options: &RestoreOptions,
     archive: &mut Archive,
     found: &Found,
-    bytes: Vec<u8>,
+    content: Content,
     report: &mut RestoreReport,
 ) -> Result<()> {
     let repository = workspace.repository("stage a restored file")?;
@@ -287,19 +289,20 @@ fn stage(
         let why = "it is inside git's own folder";
         return Err(Error::refused(ACTION, target.to_string(), Refusal::Forbidden { why }));
     }
-    let on_disk = Target::below(&workspace.top, target.as_path()).content()?;
+    let on_disk = Target::below(&workspace.top, target.as_path()).seen()?;
     let was_freed = detach::of_item(workspace, archive, item)?;
     let (changes, after) = match &was_freed {
-        Some(freed) => back_as_it_was(workspace, item, &target, bytes, freed)?,
-        None => (Vec::new(), After::File { bytes, executable: executable(item) }),
+        Some(freed) => back_as_it_was(workspace, item, &target, content, freed)?,
+        None => (Vec::new(), After::File { bytes: content, executable: executable(item) }),
     };
-    if changes.is_empty() && stands(repository, &target, on_disk.as_deref(), &after)? {
+    let before = on_disk.as_ref().map(|seen| seen.sha256);
+    if changes.is_empty() && stands(repository, &target, before, &after)? {
         (report.already, report.staged) = (true, true);
         return Ok(());
     }
     let free = on_disk
         .as_ref()
-        .is_none_or(|found| after.has(found) || is_stub_of(found, item) || options.force);
+        .is_none_or(|seen| before == after.digest() || is_stub(seen, item) || options.force);
     if !free {
         return Err(Error::refused(ACTION, target.to_string(), Refusal::Exists));
     }
@@ -308,7 +311,6 @@ fn stage(
         After::Converted { .. } => Source::Converted,
         _ => Source::Content,
     };
-    let before = on_disk.as_deref().map(Digest::of);
     let mut steps: Vec<_> = changes.iter().map(Change::step).collect();
     steps.push((Step { path: target.clone(), before, after }, source));
     if stub.as_ref() == Some(&sidecar) {
@@ -334,7 +336,7 @@ fn back_as_it_was(
     workspace: &Workspace,
     item: &Item,
     target: &RepoPath,
-    content: Vec<u8>,
+    content: Content,
     freed: &Detached,
 ) -> Result<(Vec<Change>, After)> {
     let paths = std::slice::from_ref(&item.path);
@@ -346,11 +348,17 @@ fn back_as_it_was(
 fn stands(
     repository: &Repository,
     target: &RepoPath,
-    on_disk: Option<&[u8]>,
+    on_disk: Option<Digest>,
     after: &After,
 ) -> Result<bool> {
-    let Some(staged) = after.staged() else { return Ok(false) };
-    let oid = repository.hash_blob(staged)?;
+    let Some(staged) = after.staged().filter(|_| on_disk == after.digest()) else {
+        return Ok(false);
+    };
+    let oid = repository.hash_bytes(staged)?;
     let entries = repository.index(IndexScope::Paths(std::slice::from_ref(target)))?;
-    Ok(on_disk.is_some_and(|found| after.has(found)) && entries.iter().any(|it| it.oid == oid))
+    Ok(entries.iter().any(|it| it.oid == oid))
+}
+
+fn is_stub(seen: &Seen, item: &Item) -> bool {
+    seen.short.as_deref().is_some_and(|bytes| is_stub_of(bytes, item))
 }

@@ -17,7 +17,7 @@ use super::ready::{Ready, read_back};
 use super::recovery::take_steps;
 use super::store::{StoreOptions, StoredItem, StubPlace};
 use super::tree::After;
-use super::{Workspace, language, tree};
+use super::{Content, Workspace, language, tree};
 
 const ACTION: &str = "archive";
 
@@ -71,15 +71,16 @@ fn change_tree(
 ) -> Result<()> {
     let by_id: BTreeMap<TombstoneId, &Item> =
         items.iter().map(|item| (item.tombstone, item)).collect();
+    let executable = Executable::No;
+    let file = |bytes| After::File { bytes: Content::of(bytes), executable };
     let mut steps = Vec::with_capacity(intent.steps.len());
     for step in &intent.steps {
         let item = by_id[&step.tombstone];
-        let executable = Executable::No;
         let after = match (step.source, &step.given) {
-            (Source::Sidecar, _) => After::File { bytes: plain_stub(item)?, executable },
-            (Source::Stub, _) => After::File { bytes: stub_for(item, &step.path)?, executable },
+            (Source::Sidecar, _) => file(plain_stub(item)?),
+            (Source::Stub, _) => file(stub_for(item, &step.path)?),
             (Source::Given, Some(bytes)) => {
-                After::Converted { bytes: bytes.clone(), executable, staged: None }
+                After::Converted { bytes: Content::of(bytes.clone()), executable, staged: None }
             }
             _ => After::Absent,
         };

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::Segment;
-use crate::fs::{self as files, Executable, Folder, TempFile, There};
-use crate::git::Repository;
+use crate::fs::{self as files, Executable, Folder, Seen, TempFile, There};
+use crate::git::{Bytes as _, Repository};
 use crate::model::{Digest, RepoPath, names_git_folder};
+
+use super::Content;
 
 /// So many folders are open at once at most: each takes a descriptor.
 const OPEN_FOLDERS: usize = 128;
@@ -22,18 +24,18 @@ pub enum After {
     /// This file.
     File {
         /// Its bytes.
-        bytes: Vec<u8>,
+        bytes: Content,
         /// Whether it is executable.
         executable: Executable,
     },
     /// This file, which git converts on its way into the index.
     Converted {
         /// Its bytes.
-        bytes: Vec<u8>,
+        bytes: Content,
         /// Whether it is executable.
         executable: Executable,
         /// What the index shall have; `None` leaves that to git.
-        staged: Option<Vec<u8>>,
+        staged: Option<Content>,
     },
     /// Nothing.
     Absent,
@@ -41,7 +43,7 @@ pub enum After {
 
 impl After {
     /// The bytes of the work tree's file, and whether it is executable.
-    fn file(&self) -> Option<(&[u8], Executable)> {
+    fn file(&self) -> Option<(&Content, Executable)> {
         match self {
             Self::File { bytes, executable } | Self::Converted { bytes, executable, .. } => {
                 Some((bytes, *executable))
@@ -50,16 +52,16 @@ impl After {
         }
     }
 
-    /// Whether these are the bytes that the work tree's file shall have.
-    pub fn has(&self, bytes: &[u8]) -> bool {
-        self.file().is_some_and(|(meant, _)| meant == bytes)
+    /// SHA-256 of the work tree's file; `None` for nothing.
+    pub fn digest(&self) -> Option<Digest> {
+        self.file().map(|(bytes, _)| bytes.sha256())
     }
 
     /// The bytes that the index shall have; `None` where git decides, or nothing shall stand there.
-    pub fn staged(&self) -> Option<&[u8]> {
+    pub fn staged(&self) -> Option<&Content> {
         match self {
             Self::File { bytes, .. } => Some(bytes),
-            Self::Converted { staged, .. } => staged.as_deref(),
+            Self::Converted { staged, .. } => staged.as_ref(),
             Self::Absent => None,
         }
     }
@@ -90,29 +92,38 @@ pub enum Standing {
 impl Step {
     /// SHA-256 of what shall stand at the path; `None` for nothing.
     pub fn after_digest(&self) -> Option<Digest> {
-        self.after.file().map(|(bytes, _)| Digest::of(bytes))
+        self.after.digest()
+    }
+}
+
+/// What stands at `path`.
+pub fn seen_on_disk(top: &Path, path: &RepoPath) -> Result<There<Seen>> {
+    let path = path.as_path();
+    match Folder::below("look at", top, files::inner_folder_of(path)) {
+        Ok(Some(folder)) => folder.see(path.file_name().unwrap_or_default()),
+        Ok(None) => Ok(There::Nothing),
+        // A link or a file on the way: whatever is behind it is not ours.
+        Err(Error::Refused { .. }) => Ok(There::Other("behind a link")),
+        Err(error) => Err(error),
     }
 }
 
 /// SHA-256 of the regular file at `path`; `None` where nothing stands.
 pub fn digest_on_disk(top: &Path, path: &RepoPath) -> Result<Option<Digest>> {
-    let path = path.as_path();
-    match Folder::below("look at", top, files::inner_folder_of(path)) {
-        Ok(Some(folder)) => digest_in(&folder, path),
-        Ok(None) => Ok(None),
-        // A link or a file on the way: whatever is behind it is not ours.
-        Err(Error::Refused { .. }) => Ok(Some(Digest::ZERO)),
-        Err(error) => Err(error),
-    }
+    seen_on_disk(top, path).map(digest_of)
 }
 
 fn digest_in(folder: &Folder, path: &Path) -> Result<Option<Digest>> {
-    Ok(match folder.look(path.file_name().unwrap_or_default())? {
+    folder.see(path.file_name().unwrap_or_default()).map(digest_of)
+}
+
+fn digest_of(there: There<Seen>) -> Option<Digest> {
+    match there {
         There::Nothing => None,
-        There::File(bytes) => Some(Digest::of(&bytes)),
+        There::File(seen) => Some(seen.sha256),
         // Something else stands there: no digest of ours can be the digest of that.
         There::Other(_) => Some(Digest::ZERO),
-    })
+    }
 }
 
 /// How the work tree stands to a change from `before` to `after`.
@@ -165,7 +176,7 @@ pub fn write_segment(top: &Path, segment: &Segment) -> Result<()> {
     let bytes = segment.render()?;
     let folder = Arc::new(Folder::make_below("write", top, files::inner_folder_of(path))?);
     let name = path.file_name().unwrap_or_default();
-    if folder.look(name)? == There::File(bytes.clone()) {
+    if digest_of(folder.see(name)?) == Some(Digest::of(&bytes)) {
         return Ok(());
     }
     folder.write_atomic(name, &bytes, Executable::No)
@@ -213,7 +224,7 @@ fn write_batch(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
         temps.push(match (step.after.file(), &folder) {
             (Some((bytes, executable)), Some(folder)) => {
                 let mut temp = folder.temp(executable)?;
-                temp.write(bytes)?;
+                temp.fill(|out| bytes.write_to(out))?;
                 if steps.len() >= files::MANY_FILES {
                     temp.close();
                 }
@@ -268,7 +279,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
             Some((_, executable)) => {
                 let mode = if executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
                 let oid = match step.after.staged() {
-                    Some(bytes) => repository.hash_blob(bytes)?,
+                    Some(bytes) => repository.hash_bytes(bytes)?,
                     None => repository.clean_hashes(std::slice::from_ref(&step.path))?[0],
                 };
                 Some((mode, oid))
@@ -292,7 +303,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
     }
     for step in steps.iter().filter(|step| wrong.contains(&step.path)) {
         if let Some(bytes) = step.after.staged() {
-            repository.write_blob(bytes)?;
+            repository.write_bytes(bytes)?;
         }
     }
     if let (Some(segment), Some(bytes)) = (segment, &rendered)

@@ -4,13 +4,13 @@
 //! taken back. Its segment leaves the index, for it speaks of a tree that never was.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::io;
 
 use serde::Serialize;
 
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
-use crate::fs::Executable;
+use crate::fs::{Executable, There};
 use crate::git::{AttributeSource, IndexScope};
 use crate::model::{Actor, DeedId, Digest, GitOid, Item, RepoPath};
 
@@ -21,7 +21,7 @@ use super::lookup::{self, executable, sidecar_path};
 use super::recovery;
 use super::recovery::take_steps;
 use super::tree::{self, After, Step};
-use super::{Archive, Workspace, segments};
+use super::{Archive, Content, Workspace, segments};
 
 const ACTION: &str = "undo";
 
@@ -107,9 +107,10 @@ fn take_back(
         }
     }
     let segment_file = workspace.top.join(segment.path.as_path());
-    let bytes = fs::read(&segment_file).map_err(Error::io("read", &segment_file))?;
-    let gone =
-        Step { path: segment.path.clone(), before: Some(Digest::of(&bytes)), after: After::Absent };
+    let before = tree::digest_on_disk(&workspace.top, &segment.path)?;
+    let missing = || Error::io("read", &segment_file)(io::ErrorKind::NotFound.into());
+    let before = Some(before.ok_or_else(missing)?);
+    let gone = Step { path: segment.path.clone(), before, after: After::Absent };
     steps.push((gone, Source::Absent));
     items.push(whose);
     let deed = DeedId::random();
@@ -211,14 +212,17 @@ fn steps_back(
     let item = lookup::by_id(workspace, Some(&mut *archive), &id)?;
     let stub = lookup::stub_for(&item, &path)?;
     let on_disk = tree::digest_on_disk(&workspace.top, &path)?;
-    let file = |bytes, executable| After::File { bytes, executable };
+    let stub_back = |path, before| {
+        let after = After::File { bytes: Content::of(stub.clone()), executable: Executable::No };
+        (Step { path, before, after }, Source::Stub)
+    };
     match record.event.action {
         Action::Archive => {
             // git's own object first: a restricted item's bytes are the user's own as long as
             // the deed is not committed.
-            let bytes = match lookup::from_git(workspace, &item)? {
-                Some(bytes) => bytes,
-                None => lookup::bytes(workspace, Some(archive), &item)?.0,
+            let content = match lookup::from_git(workspace, &item)? {
+                Some(content) => content,
+                None => lookup::ungated(workspace, Some(archive), &item)?.0,
             };
             let beside = sidecar_path(&path)?;
             let has_sidecar = workspace.top.join(beside.as_path()).exists() && on_disk.is_none();
@@ -226,10 +230,13 @@ fn steps_back(
                 if has_sidecar { None } else { Some(stub_on_disk(workspace, &path, &stub)?) };
             let (after, source) = match Detached::in_event(&record.event) {
                 Some(was) => {
-                    let after = detach::converted(workspace, &item, &path, freed, bytes, &was)?;
+                    let after = detach::converted(workspace, &item, &path, freed, content, &was)?;
                     (after, Source::Converted)
                 }
-                None => (file(bytes, executable(&item)), Source::Content),
+                None => {
+                    let executable = executable(&item);
+                    (After::File { bytes: content, executable }, Source::Content)
+                }
             };
             let mut steps = vec![(Step { path, before, after }, source)];
             if has_sidecar {
@@ -240,14 +247,10 @@ fn steps_back(
         }
         Action::Restore => {
             let before = restored_on_disk(workspace, archive, &item, &path)?;
-            let step = Step { path, before, after: file(stub, Executable::No) };
-            Ok(vec![(step, Source::Stub)])
+            Ok(vec![stub_back(path, before)])
         }
         // Other code may have the path by now, and keeps it.
-        Action::StubDrop if on_disk.is_none() => {
-            let step = Step { path, before: None, after: file(stub, Executable::No) };
-            Ok(vec![(step, Source::Stub)])
-        }
+        Action::StubDrop if on_disk.is_none() => Ok(vec![stub_back(path, None)]),
         Action::StubDrop => Ok(Vec::new()),
         _ => Err(cannot(record)),
     }
@@ -274,10 +277,16 @@ fn restored_on_disk(
 
 /// The digest of the untouched stub at `path`: git may have turned its line ends.
 fn stub_on_disk(workspace: &Workspace, path: &RepoPath, stub: &[u8]) -> Result<Digest> {
-    let file = workspace.top.join(path.as_path());
-    let found = fs::read(&file).map_err(Error::io("read", file))?;
-    let text: Vec<u8> = found.iter().copied().filter(|byte| *byte != b'\r').collect();
-    Ok(Digest::of(if text == stub { &found } else { stub }))
+    let seen = match tree::seen_on_disk(&workspace.top, path)? {
+        There::File(seen) => seen,
+        There::Other(_) => return Ok(Digest::of(stub)),
+        There::Nothing => {
+            let file = workspace.top.join(path.as_path());
+            return Err(Error::io("read", file)(io::ErrorKind::NotFound.into()));
+        }
+    };
+    let is_text = |found: &Vec<u8>| found.iter().filter(|byte| **byte != b'\r').eq(stub);
+    Ok(if seen.short.as_ref().is_some_and(is_text) { seen.sha256 } else { Digest::of(stub) })
 }
 
 /// STORE_ABORT for what was archived, REPAIR for the rest, each naming the deed.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{Config, Environment, Place, Sources};
 use crate::error::{Error, Result};
-use crate::fs::{self as files, Folder};
+use crate::fs::{self as files, Folder, Spool};
 use crate::git::Repository;
 use crate::model::RepoLabel;
 use crate::model::escape_line;
@@ -47,6 +47,7 @@ pub struct Workspace {
     pub cwd: PathBuf,
     /// What is set, and by whom.
     pub config: Config,
+    spool: Spool,
     clock: Arc<dyn Clock>,
 }
 
@@ -79,6 +80,13 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     }
 }
 
+fn store_folder(repository: Option<&Repository>, top: &Path) -> PathBuf {
+    match repository {
+        Some(repository) => repository.common_dir().join("codex-archive"),
+        None => top.join(".codex"),
+    }
+}
+
 impl Workspace {
     /// Finds the repository around `opening.cwd` and reads the configuration.
     pub fn open(opening: Opening<'_>) -> Result<Self> {
@@ -94,7 +102,14 @@ impl Workspace {
             flags: opening.flags,
             environment: opening.environment,
         })?;
-        Ok(Self { repository, top, cwd, config, clock: Arc::new(SystemClock) })
+        let store = store_folder(repository.as_ref(), &top);
+        let spool = Spool::new(vec![store.clone(), files::folder_of(&store).to_path_buf()]);
+        Ok(Self { repository, top, cwd, config, spool, clock: Arc::new(SystemClock) })
+    }
+
+    /// Where this command puts by what is too much for memory.
+    pub(super) fn spool(&self) -> &Spool {
+        &self.spool
     }
 
     /// The same with another clock, for tests.
@@ -124,10 +139,7 @@ impl Workspace {
 
     /// The folder of the archive's files: in git's common folder, or `.codex` outside git.
     pub fn store_folder(&self) -> PathBuf {
-        match &self.repository {
-            Some(repository) => repository.common_dir().join("codex-archive"),
-            None => self.top.join(".codex"),
-        }
+        store_folder(self.repository.as_ref(), &self.top)
     }
 
     /// The archive's file. Places that a tracked file names need this clone's trust.

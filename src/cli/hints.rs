@@ -33,6 +33,12 @@ impl Place {
         quote(&up.join(down).to_string_lossy())
     }
 
+    /// The same command line less `option`.
+    fn without(&self, option: &str) -> String {
+        let arguments = self.arguments.iter().filter(|it| *it != option).cloned().collect();
+        Self { arguments, below_top: PathBuf::new() }.again(None, "")
+    }
+
     /// The same command line with `extra` behind it, and `replaced` in it.
     fn again(&self, replaced: Option<(&str, &str)>, extra: &str) -> String {
         let mut out = String::from("git codex-archive");
@@ -166,6 +172,7 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::ThroughLink { link } => format!("ls -l {}", quote(link)),
         Refusal::Restricted => format!("git codex-archive show {}", quote(object)),
         Refusal::Purged => format!("git codex-archive log {}", quote(object)),
+        Refusal::TooLargeForJson { .. } => place.without("--json"),
         Refusal::StubTooLong { .. } => place.again(None, "--no-stub"),
         Refusal::ChangedMeanwhile => place.again(None, ""),
         Refusal::Committed => "git log -1".to_owned(),

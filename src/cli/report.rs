@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::hints::{Place, hints};
 use super::text::{BAD, FAINT, PLAIN, Text};
+use crate::archive::Content;
 use crate::error::{Error, ErrorKind};
 
 /// What sort of report it is.
@@ -34,7 +35,7 @@ pub trait Report: Serialize {
     }
 
     /// Raw bytes for standard output; the report then goes to standard error.
-    fn bytes(&self) -> Option<&[u8]> {
+    fn content(&self) -> Option<&Content> {
         None
     }
 

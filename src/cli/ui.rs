@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::report::{Failure, Form, Report};
 use super::text::{FAINT, ODD, PLAIN, Text};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::git::Bytes as _;
 use crate::model::is_bidi_control;
 use crate::progress::Progress;
 
@@ -79,9 +80,9 @@ impl Ui {
 
     /// Shows a report and gives its exit code.
     pub fn show(&self, report: &impl Report) -> u8 {
-        let written = match report.bytes() {
+        let written = match report.content() {
             // The report must not get into the bytes.
-            Some(bytes) => clean(io::stdout().lock().write_all(bytes))
+            Some(content) => clean(content.write_to(&mut io::stdout().lock()))
                 .and_then(|()| self.write(report, Stream::Error)),
             None if report.form() == Form::Aside && !self.is_json() => {
                 self.write(report, Stream::Error)

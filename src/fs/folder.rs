@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::{Executable, TEMP_PREFIX};
 use crate::error::{Error, Refusal, Result};
-use crate::model::{DeedId, escape_line};
+use crate::model::{DeedId, Digest, Digester, escape_line};
 
 /// How a folder is opened that files are written in: syncing it needs the right to read.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -31,6 +31,12 @@ const PASSING: OFlags = FOLDER;
 /// The longest path that the system takes, a file's name in the folder not counted.
 const LONGEST_PATH: usize = 4096 - 256;
 
+/// A file that is larger than this holds no stub and no segment, and is only hashed.
+const SHORT_BYTES: u64 = 64 << 10;
+
+/// How much of a larger one is read at once.
+const BUFFER_BYTES: usize = 128 << 10;
+
 /// An open folder.
 #[derive(Debug)]
 pub struct Folder {
@@ -40,13 +46,22 @@ pub struct Folder {
 
 /// What stands under a name.
 #[derive(Debug, PartialEq, Eq)]
-pub enum There {
+pub enum There<T = Vec<u8>> {
     /// Nothing.
     Nothing,
     /// A regular file with these bytes.
-    File(Vec<u8>),
+    File(T),
     /// Something else: `a symbolic link`, `a folder`, `a special file`.
     Other(&'static str),
+}
+
+/// A regular file, however large, as it was seen in little memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its bytes, if they are few.
+    pub short: Option<Vec<u8>>,
 }
 
 fn failed(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(Errno) -> Error {
@@ -125,6 +140,30 @@ impl Folder {
 
     /// What stands under `name`; a regular file is read, nothing else is even opened.
     pub fn look(&self, name: &OsStr) -> Result<There> {
+        self.look_with(name, |mut file, size_bytes| {
+            let mut bytes = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+    }
+
+    /// The same in little memory: a large file is only hashed.
+    pub fn see(&self, name: &OsStr) -> Result<There<Seen>> {
+        self.look_with(name, |mut file, size_bytes| {
+            if size_bytes > SHORT_BYTES {
+                return Ok(Seen { sha256: digest_of(&mut file)?, short: None });
+            }
+            let mut bytes = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
+            file.read_to_end(&mut bytes)?;
+            Ok(Seen { sha256: Digest::of(&bytes), short: Some(bytes) })
+        })
+    }
+
+    fn look_with<T>(
+        &self,
+        name: &OsStr,
+        read: impl FnOnce(File, u64) -> io::Result<T>,
+    ) -> Result<There<T>> {
         let path = || self.path.join(name);
         let stat = match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
@@ -139,7 +178,7 @@ impl Folder {
         }
         // It may be something else by now: no link is followed, and no FIFO waited for.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+        let file = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(There::Nothing),
             Err(Errno::LOOP) => return Ok(There::Other("a symbolic link")),
@@ -149,9 +188,7 @@ impl Folder {
         if !meta.is_file() {
             return Ok(There::Other("a special file"));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-        file.read_to_end(&mut bytes).map_err(Error::io("read", path()))?;
-        Ok(There::File(bytes))
+        read(file, meta.len()).map(There::File).map_err(Error::io("read", path()))
     }
 
     /// Creates an empty file that nobody else has; its name is short, since the name that it gets
@@ -224,6 +261,19 @@ impl Folder {
     }
 }
 
+fn digest_of(file: &mut File) -> io::Result<Digest> {
+    let mut digester = Digester::default();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(digester.finish().0),
+            Ok(len) => digester.write_all(&buffer[..len])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Removes the folder `relative` below `top` and its parents, as long as they are empty.
 pub fn remove_empty_below(top: &Path, relative: &Path) {
     let mut folder = relative;
@@ -278,6 +328,19 @@ impl TempFile {
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file()?.write_all(bytes);
         written.map_err(Error::io("write", &self.path))
+    }
+
+    /// Writes what `fill` writes; [`super::sync_all`] makes it durable.
+    pub fn fill(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let filled = fill(self.file()?);
+        filled.map_err(Error::io("write", &self.path))
+    }
+
+    /// SHA-256 of what was written, read back.
+    pub fn digest(&mut self) -> Result<Digest> {
+        let file = self.file()?;
+        let digest = file.rewind().and_then(|()| digest_of(file));
+        digest.map_err(Error::io("read", &self.path))
     }
 
     /// Writes `bytes` and makes them durable.
@@ -410,6 +473,20 @@ mod tests {
         assert_eq!(look("file"), There::File(b"x".to_vec()));
         assert_eq!(look("link"), There::Other("a symbolic link"));
         assert_eq!(look("folder"), There::Other("a folder"));
+    }
+
+    #[test]
+    fn a_large_file_is_seen_by_its_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::at(dir.path()).unwrap();
+        for (size, is_short) in [(0, true), (SHORT_BYTES, true), (SHORT_BYTES + 1, false)] {
+            let bytes = vec![7; usize::try_from(size).unwrap()];
+            fs::write(dir.path().join("file"), &bytes).unwrap();
+            let There::File(seen) = folder.see(OsStr::new("file")).unwrap() else { panic!() };
+            assert_eq!(seen.sha256, Digest::of(&bytes));
+            assert_eq!(seen.short, is_short.then_some(bytes));
+        }
+        assert_eq!(folder.see(OsStr::new("none")).unwrap(), There::Nothing);
     }
 
     #[test]

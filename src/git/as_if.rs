@@ -6,13 +6,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Repository;
 use super::attributes::parse;
-use super::plumbing;
+use super::{Bytes, plumbing};
 use crate::error::Result;
 use crate::fs::{self as files, Executable, TEMP_PREFIX};
 use crate::model::{DeedId, GitOid, RepoPath};
@@ -65,24 +66,29 @@ impl AsIf<'_> {
         parse(&plumbing::run_checked(READ, command, &input)?, paths, names)
     }
 
-    /// The bytes that a checkout of the blob `oid` would write at `path`.
-    pub fn smudged(&self, path: &RepoPath, oid: &GitOid) -> Result<Vec<u8>> {
+    /// Writes to `out` the bytes that a checkout of the blob `oid` would write at `path`.
+    pub fn smudged(&self, path: &RepoPath, oid: &GitOid, out: &mut dyn Write) -> Result<()> {
         let command = self.repository.writing([
             OsString::from("cat-file"),
             "--filters".into(),
             path_option(path),
             oid.to_string().into(),
         ]);
-        plumbing::run_checked(SMUDGE, self.command(command), &[])
+        plumbing::run_into(SMUDGE, self.command(command), out)
     }
 
-    /// The object id that git would stage for `bytes` at `path`. The object is written, since git is
+    /// The object id that git would stage for `source` at `path`. The object is written, since git is
     /// strict about encodings only then.
-    pub fn cleaned(&self, path: &RepoPath, bytes: &[u8]) -> Result<GitOid> {
+    pub fn cleaned(&self, path: &RepoPath, source: &dyn Bytes) -> Result<GitOid> {
         let line =
             [OsString::from("hash-object"), "-w".into(), path_option(path), "--stdin".into()];
-        let command = self.command(self.repository.writing(line));
-        let answer = plumbing::run_checked(CLEAN, command, bytes)?;
+        let mut command = self.command(self.repository.writing(line));
+        let bytes = source.in_memory();
+        if bytes.is_none() {
+            let folder = &self.repository.common_dir;
+            command.stdin(files::nameless_file_with(folder, |out| source.write_to(out))?);
+        }
+        let answer = plumbing::run_checked(CLEAN, command, bytes.unwrap_or_default())?;
         match plumbing::oid_lines(CLEAN, &answer, self.repository.oid_len)?.as_slice() {
             [oid] => Ok(*oid),
             _ => Err(plumbing::odd_answer(CLEAN, &answer)),

@@ -33,7 +33,7 @@ pub use as_if::AsIf;
 pub use attributes::AttributeSource;
 pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
-pub use objects::sha1_blob;
+pub use objects::{Bytes, sha1_blob};
 pub use range::Known;
 pub use tree::{CommitTree, Entry, TreeEntry};
 

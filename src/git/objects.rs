@@ -10,10 +10,43 @@ use super::cat_file::Kind;
 use super::plumbing;
 use super::{Repository, SHA1_LEN};
 use crate::error::{Error, Result};
+use crate::fs::nameless_file_with;
 use crate::model::GitOid;
 
 const READ: &str = "read an object";
 const WRITE: &str = "write a blob";
+
+/// From so many bytes on git reads a blob in parts, too.
+const IN_PARTS: &str = "core.bigFileThreshold=16m";
+
+/// Bytes that may be too many for memory.
+pub trait Bytes {
+    /// How many they are.
+    fn size_bytes(&self) -> u64;
+
+    /// All of them, where they are in memory.
+    fn in_memory(&self) -> Option<&[u8]>;
+
+    /// Writes them to `out`.
+    fn write_to(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// A hash in the making.
+struct Hashing<H, F: FnMut(&mut H, &[u8])> {
+    hasher: H,
+    add: F,
+}
+
+impl<H, F: FnMut(&mut H, &[u8])> Write for Hashing<H, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.add)(&mut self.hasher, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The object id of `bytes` as a blob of a SHA-1 repository.
 pub fn sha1_blob(bytes: &[u8]) -> GitOid {
@@ -43,6 +76,31 @@ impl Repository {
         Ok(self.hash_object("blob", bytes))
     }
 
+    /// The same of bytes that may be many.
+    pub fn hash_bytes(&self, source: &dyn Bytes) -> Result<GitOid> {
+        if let Some(bytes) = source.in_memory() {
+            return self.hash_blob(bytes);
+        }
+        let head = format!("blob {}\0", source.size_bytes());
+        let failed = || Error::io("hash", "content");
+        if self.oid_len != SHA1_LEN {
+            let mut hashing = Hashing {
+                hasher: Sha256::new_with_prefix(head),
+                add: |it, bytes| it.update(bytes),
+            };
+            source.write_to(&mut hashing).map_err(failed())?;
+            let oid = hashing.hasher.finalize();
+            return Ok(GitOid::from_slice(&oid).expect("SHA-256 has 32 bytes"));
+        }
+        let mut hasher = gix_index::hash::hasher(gix_index::hash::Kind::Sha1);
+        hasher.update(head.as_bytes());
+        let mut hashing = Hashing { hasher, add: |it, bytes| it.update(bytes) };
+        source.write_to(&mut hashing).map_err(failed())?;
+        let attacked = |_| Error::damaged("content", "blob", "it is made to attack SHA-1");
+        let oid = hashing.hasher.try_finalize().map_err(attacked)?;
+        Ok(GitOid::from_slice(oid.as_bytes()).expect("SHA-1 has 20 bytes"))
+    }
+
     pub(super) fn hash_object(&self, kind: Kind, bytes: &[u8]) -> GitOid {
         if self.oid_len == SHA1_LEN { hash_sha1(kind, bytes) } else { hash_sha256(kind, bytes) }
     }
@@ -63,7 +121,7 @@ impl Repository {
     /// absent or no blob. The bytes are not compared with the id: that is left to the receiver.
     pub fn stream_blob(&self, oid: &GitOid, out: &mut dyn Write) -> Result<bool> {
         let Some(size) = self.blob_size(oid)? else { return Ok(false) };
-        let mut command = self.reading(["cat-file", "blob", &oid.to_string()]);
+        let mut command = self.reading(["-c", IN_PARTS, "cat-file", "blob", &oid.to_string()]);
         // Nobody reads its messages until it ends, and a full pipe would block it.
         command.stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| plumbing::cannot_run(READ, &error))?;
@@ -88,10 +146,27 @@ impl Repository {
     pub fn write_blob(&self, bytes: &[u8]) -> Result<GitOid> {
         let command = self.writing(["hash-object", "-w", "--no-filters", "--stdin"]);
         let answer = plumbing::run_checked(WRITE, command, bytes)?;
-        let expected = self.hash_object("blob", bytes);
-        match plumbing::oid_lines(WRITE, &answer, self.oid_len)?.as_slice() {
+        self.expect_oid(&answer, self.hash_object("blob", bytes))
+    }
+
+    /// The same of bytes that may be many.
+    pub fn write_bytes(&self, source: &dyn Bytes) -> Result<GitOid> {
+        if let Some(bytes) = source.in_memory() {
+            return self.write_blob(bytes);
+        }
+        // Out of a file git reads them in parts; a pipe it would take into memory first.
+        let file = nameless_file_with(&self.common_dir, |out| source.write_to(out))?;
+        let line = ["-c", IN_PARTS, "hash-object", "-w", "--no-filters", "--stdin"];
+        let mut command = self.writing(line);
+        command.stdin(file);
+        let answer = plumbing::run_checked(WRITE, command, &[])?;
+        self.expect_oid(&answer, self.hash_bytes(source)?)
+    }
+
+    fn expect_oid(&self, answer: &[u8], expected: GitOid) -> Result<GitOid> {
+        match plumbing::oid_lines(WRITE, answer, self.oid_len)?.as_slice() {
             [oid] if *oid == expected => Ok(expected),
-            _ => Err(plumbing::odd_answer(WRITE, &answer)),
+            _ => Err(plumbing::odd_answer(WRITE, answer)),
         }
     }
 
@@ -141,7 +216,7 @@ fn word(kind: ObjectType) -> Option<Kind> {
     }
 }
 
-fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
+pub(super) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
     let mut buffer = vec![0; 128 * 1024];
     let mut copied_bytes = 0;
     loop {

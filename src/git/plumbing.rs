@@ -6,13 +6,14 @@
 //! locks, run no file system monitor and see no replaced objects.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 
 use super::Repository;
+use super::objects::copy;
 use crate::error::{Error, Result};
 use crate::model::{GitOid, escape_line};
 
@@ -123,6 +124,35 @@ pub(super) fn run(action: &'static str, mut command: Command, input: &[u8]) -> R
 pub(super) fn run_checked(action: &'static str, command: Command, input: &[u8]) -> Result<Vec<u8>> {
     let output = run(action, command, input)?;
     if output.status.success() { Ok(output.stdout) } else { Err(failure(action, &output)) }
+}
+
+/// Runs `command` and hands on to `out` what it says, in parts.
+pub(super) fn run_into(
+    action: &'static str,
+    mut command: Command,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let mut child = command.spawn().map_err(|error| cannot_run(action, &error))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (copied, messages) = thread::scope(|scope| {
+        let messages = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            // As much as anybody would read; the rest goes by, so that the child is not blocked.
+            if let Some(mut stderr) = stderr {
+                let _ = stderr.by_ref().take(64 << 10).read_to_end(&mut bytes);
+                let _ = io::copy(&mut stderr, &mut io::sink());
+            }
+            bytes
+        });
+        let copied = stdout.map_or(Ok(0), |mut from| copy(&mut from, out));
+        if copied.is_err() {
+            let _ = child.kill();
+        }
+        (copied, messages.join().unwrap_or_default())
+    });
+    let status = child.wait().map_err(|error| cannot_run(action, &error))?;
+    copied?;
+    if status.success() { Ok(()) } else { Err(failure_of(action, status, &messages)) }
 }
 
 /// The error of a child that failed, in git's own words.

@@ -1,6 +1,7 @@
 //! Ids and digests: parsed once, compared as bytes, written one way.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -40,6 +41,32 @@ impl Digest {
     /// The first 16 hex digits, which name a segment.
     pub fn short(&self) -> String {
         hex(&self.0[..8])
+    }
+}
+
+/// A [`Digest`] of bytes that come in parts.
+#[derive(Debug, Default)]
+pub struct Digester {
+    hasher: Sha256,
+    size_bytes: u64,
+}
+
+impl Digester {
+    /// The digest of all that came, and how many bytes that was.
+    pub fn finish(self) -> (Digest, u64) {
+        (Digest(self.hasher.finalize().into()), self.size_bytes)
+    }
+}
+
+impl io::Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

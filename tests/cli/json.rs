@@ -239,3 +239,15 @@ fn help_has_examples() {
     }
     repo.archive(["-h"]).ok().says("Example");
 }
+
+#[test]
+fn content_that_is_too_large_for_a_document_is_refused_there_alone() {
+    let repo = TestRepo::ready();
+    repo.file("big", vec![b'x'; (8 << 20) + 1]).file("fits", vec![b'x'; 8 << 20]).commit("two");
+    repo.store(&["big", "fits"]);
+    let refused = repo.unchanged(|repo| repo.archive(["cat", "big", "--json"])).fails(6);
+    refused.says("8388609 bytes are more than the 8388608").says("git codex-archive cat big\"");
+    assert_eq!(repo.archive(["cat", "big"]).ok().bytes.len(), (8 << 20) + 1);
+    let fits = repo.archive(["cat", "fits", "--json"]).ok().json();
+    assert_eq!(fits["content"].as_str().unwrap().len(), 8 << 20);
+}

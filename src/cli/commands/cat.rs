@@ -4,16 +4,20 @@ use std::ffi::OsString;
 
 use serde::Serialize;
 
-use crate::archive::{Origin, find, verified_bytes};
+use crate::archive::{Content, Origin, find, verified_content};
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::Text;
-use crate::error::Result;
+use crate::error::{Error, Refusal, Result};
+use crate::git::Bytes as _;
 use crate::model::hex;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive cat src/legacy/zendesk_v1.py | less
   git codex-archive cat 8f0c3f0a > old.py";
+
+/// More is not given in JSON, where each byte may take six characters, all of them in memory.
+const MOST_IN_JSON: u64 = 8 << 20;
 
 /// The options of `cat`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +30,7 @@ pub struct Args {
 
 /// An item's bytes. In JSON as text, or as hex digits where they are no UTF-8.
 #[derive(Debug, Serialize)]
-pub struct Content {
+pub struct CatReport {
     tombstone: String,
     path: String,
     sha256: String,
@@ -37,15 +41,19 @@ pub struct Content {
     #[serde(skip_serializing_if = "Option::is_none")]
     content_hex: Option<String>,
     #[serde(skip)]
-    raw: Option<Vec<u8>>,
+    raw: Option<Content>,
 }
 
 /// Reads and checks the bytes.
-pub fn run(context: &Context<'_>, args: &Args) -> Result<Content> {
+pub fn run(context: &Context<'_>, args: &Args) -> Result<CatReport> {
     let mut archive = context.archive()?;
     let item = find(&context.workspace, archive.as_mut(), &args.id)?.item;
-    let (bytes, origin) = verified_bytes(&context.workspace, archive.as_mut(), &item)?;
-    let mut content = Content {
+    if context.ui.is_json() && item.size_bytes > MOST_IN_JSON {
+        let refusal = Refusal::TooLargeForJson { size_bytes: item.size_bytes, limit: MOST_IN_JSON };
+        return Err(Error::refused("show", item.path.to_string(), refusal));
+    }
+    let (content, origin) = verified_content(&context.workspace, archive.as_mut(), &item)?;
+    let mut report = CatReport {
         tombstone: item.tombstone.to_string(),
         path: item.path.to_string(),
         sha256: item.sha256.to_string(),
@@ -56,23 +64,24 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Content> {
         raw: None,
     };
     if !context.ui.is_json() {
-        content.raw = Some(bytes);
-        return Ok(content);
+        report.raw = Some(content);
+        return Ok(report);
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => content.content = Some(text),
-        Err(error) => content.content_hex = Some(hex(error.as_bytes())),
+    let bytes = content.in_memory().unwrap_or_default();
+    match str::from_utf8(bytes) {
+        Ok(text) => report.content = Some(text.to_owned()),
+        Err(_) => report.content_hex = Some(hex(bytes)),
     }
-    Ok(content)
+    Ok(report)
 }
 
-impl Report for Content {
+impl Report for CatReport {
     fn form(&self) -> Form {
         Form::Deed
     }
 
-    fn bytes(&self) -> Option<&[u8]> {
-        self.raw.as_deref()
+    fn content(&self) -> Option<&Content> {
+        self.raw.as_ref()
     }
 
     fn write_human(&self, out: &mut Text) {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::archive::{Output, RestoreOptions, RestoreReport, restore};
+use crate::archive::{Content, Output, RestoreOptions, RestoreReport, restore};
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, PLAIN, Text, count};
@@ -61,8 +61,8 @@ impl Report for RestoreReport {
         Form::Deed
     }
 
-    fn bytes(&self) -> Option<&[u8]> {
-        self.bytes.as_deref()
+    fn content(&self) -> Option<&Content> {
+        self.bytes.as_ref()
     }
 
     fn write_human(&self, out: &mut Text) {

@@ -1,11 +1,12 @@
 //! Staging, and noticing when git did not.
 
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::error::Error;
 use crate::git::testing::{TestRepo, path};
-use crate::git::{IndexScope, Repository, sha1_blob};
+use crate::git::{Bytes, IndexScope, Repository, sha1_blob};
 use crate::model::RepoPath;
 
 fn is_git_error(result: Result<(), Error>, word: &str) {
@@ -193,4 +194,55 @@ fn many_paths_at_once() {
     let open = repo.open();
     open.stage(&paths).unwrap();
     assert_eq!(open.index(IndexScope::Folder("some/long")).unwrap().len(), paths.len());
+}
+
+/// Bytes that come in parts, as if they were too many for memory.
+struct Parts(Vec<u8>);
+
+impl Bytes for Parts {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.0.chunks(1000).try_for_each(|part| out.write_all(part))
+    }
+}
+
+#[test]
+fn bytes_in_parts_are_the_same_blob() {
+    for format in ["--object-format=sha1", "--object-format=sha256"] {
+        let repo = TestRepo::init(&[format]);
+        let open = repo.open();
+        for len in [0, 1, 12_345] {
+            let bytes: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
+            let parts = Parts(bytes.clone());
+            let expected = open.hash_blob(&bytes).unwrap();
+            assert_eq!(open.hash_bytes(&parts).unwrap(), expected);
+            assert!(open.blob(&expected).unwrap().is_none());
+            assert_eq!(open.write_bytes(&parts).unwrap(), expected);
+            assert_eq!(open.blob(&expected).unwrap(), Some(bytes));
+        }
+    }
+}
+
+#[test]
+fn conversions_in_parts_are_the_same() {
+    let repo = TestRepo::new();
+    repo.file(".gitattributes", "*.up filter=up\n").commit("one");
+    repo.git(&["config", "filter.up.clean", "tr a-z A-Z"]);
+    repo.git(&["config", "filter.up.smudge", "tr A-Z a-z"]);
+    let open = repo.open();
+    let scratch = repo.top.join(".git");
+    let name = path(".gitattributes");
+    let as_if = open.as_if(&scratch, [(&name, &b"*.up filter=up\n"[..])]).unwrap();
+    let upper = open.write_bytes(&Parts(b"ABC".repeat(999))).unwrap();
+    let mut lower = Vec::new();
+    as_if.smudged(&path("x.up"), &upper, &mut lower).unwrap();
+    assert_eq!(lower, b"abc".repeat(999));
+    assert_eq!(as_if.cleaned(&path("x.up"), &Parts(lower)).unwrap(), upper);
 }

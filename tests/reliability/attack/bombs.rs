@@ -4,7 +4,7 @@ use std::io::Read;
 
 use rusqlite::params;
 
-use super::harness::{archived, portion, some, tables, tries};
+use super::harness::{Tried, archived, portion, some, tables, tries, tries_with};
 use crate::common::{TestRepo, sha256};
 use crate::score::{Score, whole};
 
@@ -125,6 +125,137 @@ fn a_bomb_stops_at_its_declared_size() {
         score.note(format!("honest and smaller, {line:?}"), tries(&repo, line).exits(0));
     }
     score.finish(20);
+}
+
+/// Compares in parts what came out with what should.
+fn is_content(mut found: impl Read, content: &[u8]) -> Result<(), String> {
+    let mut at = 0;
+    let mut part = vec![0; 1 << 20];
+    loop {
+        let len = found.read(&mut part).map_err(|error| error.to_string())?;
+        if len == 0 && at == content.len() {
+            return Ok(());
+        }
+        if len == 0 || content.get(at..at + len) != Some(&part[..len]) {
+            return Err(format!("other bytes than {} from {at} on", content.len()));
+        }
+        at += len;
+    }
+}
+
+/// Bytes that do not compress.
+fn noise(bytes: u64) -> Vec<u8> {
+    let words = (1..=bytes / 8).map(|n| {
+        let word = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).to_le_bytes()
+    });
+    words.flatten().collect()
+}
+
+/// An archived file, and what it held.
+struct Large {
+    repo: TestRepo,
+    id: String,
+    content: Vec<u8>,
+}
+
+impl Large {
+    /// Commits the file `big`.
+    fn new(content: Vec<u8>) -> Self {
+        let repo = TestRepo::ready();
+        repo.file("big", &content).commit("big");
+        Self { repo, id: String::new(), content }
+    }
+
+    /// Archives it, which may take all the memory there is.
+    fn store(&mut self) {
+        self.id = self.repo.store_one("big");
+    }
+
+    fn gave(&self, tried: &Tried) -> Result<(), String> {
+        tried.exits(0)?;
+        is_content(&tried.outcome.bytes[..], &self.content)
+    }
+
+    fn wrote(&self, tried: &Tried, name: &str) -> Result<(), String> {
+        tried.exits(0)?;
+        let file = std::fs::File::open(self.repo.top.join(name)).map_err(|it| it.to_string())?;
+        is_content(file, &self.content)
+    }
+
+    /// All ways out of the archive, or in a short run those that differ most. `name` is for the
+    /// score.
+    fn comes_out(&self, name: &str, score: &mut Score) {
+        let (repo, id) = (&self.repo, self.id.as_str());
+        let mut note = |what: &str, held| score.note(format!("{name}, {what}"), held);
+        note("cat", self.gave(&tries(repo, ["cat", id])));
+        note("cat --json", tries(repo, ["cat", id, "--json"]).exits(6));
+        if whole() {
+            note("restore -", self.gave(&tries(repo, ["restore", id, "-"])));
+            note("restore", self.wrote(&tries(repo, ["restore", id, "out"]), "out"));
+            note("restore again", tries(repo, ["restore", id, "out"]).exits(0));
+            repo.append("out", "x");
+            note("in the way", tries(repo, ["restore", id, "out"]).exits(6));
+            repo.remove("out");
+        }
+        let staged = tries(repo, ["restore", id, "--stage"]);
+        note("restore --stage", self.wrote(&staged, "big"));
+        if whole() {
+            note("staged again", tries(repo, ["restore", id, "--stage"]).exits(0));
+        }
+        note("undo of the restore", tries(repo, ["undo"]).exits(0));
+    }
+
+    /// git fails when it is to stage, and the next command finds the file in place.
+    fn is_completed(&self, name: &str, score: &mut Score) {
+        let (repo, id) = (&self.repo, self.id.as_str());
+        let git = "#!/bin/sh\ncase \" $* \" in *' update-index '*) exit 1;; esac\n\
+            PATH=${PATH#*:} exec git \"$@\"\n";
+        repo.script("../bad/git", git);
+        let bad = repo.world.path("bad");
+        let usual = repo.types("printf %s \"$PATH\"").ok().stdout;
+        let path = format!("{}:{usual}", bad.display());
+        let typed = ["restore", id, "--stage"].map(Into::into);
+        let stopped = tries_with(repo, &typed, &[("PATH", &path)], b"");
+        score.note(format!("{name}, stopped"), stopped.exits(1));
+        let waits = repo.archive(["status", "--json"]).json();
+        assert_ne!(waits["waiting"], serde_json::json!([]), "{waits}");
+        let again = tries(repo, ["restore", id, "--stage"]);
+        score.note(format!("{name}, completed"), self.wrote(&again, "big"));
+        score.note(format!("{name}, and undone"), tries(repo, ["undo"]).exits(0));
+    }
+}
+
+#[test]
+fn an_honest_bomb_costs_little_memory() {
+    let mut score = Score::of("attack: honest bombs");
+    let mut zeros = Large::new(vec![0; 320 << 20]);
+    zeros.store();
+    let undone = tries(&zeros.repo, ["undo"]);
+    score.note("zeros, undo", zeros.wrote(&undone, "big"));
+    zeros.store();
+    zeros.repo.try_commit("retire").ok();
+    zeros.comes_out("zeros", &mut score);
+    // A frame that is too large to stay in memory as well.
+    let mut noises = Large::new(noise(24 << 20));
+    noises.store();
+    noises.repo.try_commit("retire").ok();
+    noises.comes_out("noise", &mut score);
+    if whole() {
+        zeros.is_completed("zeros", &mut score);
+        // The archive lacks it: git's own object is as large.
+        tables(&zeros.repo).execute("UPDATE run SET bytes = x'00'", []).unwrap();
+        score.note("zeros of git, cat", zeros.gave(&tries(&zeros.repo, ["cat", &zeros.id])));
+        score.note("zeros of git, heal", tries(&zeros.repo, ["fsck", "--repair"]).exits(0));
+        score.note("zeros, healed", zeros.gave(&tries(&zeros.repo, ["cat", &zeros.id])));
+    }
+    noises.is_completed("noise", &mut score);
+    for large in [&zeros.repo, &noises.repo] {
+        let litter = large.litter();
+        let held = if litter.is_empty() { Ok(()) } else { Err(format!("{litter:?}")) };
+        score.note("nothing is left lying about", held);
+    }
+    score.finish(12);
 }
 
 #[test]

@@ -278,6 +278,16 @@ pub enum Error {
         /// `a regular file`, `a link to X`, `a folder`.
         what: String,
     },
+    /// The archive is on a server, and its schema is older than this version's.
+    #[error("the archive at `{place}` has schema {found}, and this version needs {known}")]
+    OlderSchema {
+        /// The archive, redacted.
+        place: String,
+        /// The version there.
+        found: i64,
+        /// The version that is needed.
+        known: i64,
+    },
     /// The archive was made by a newer version.
     #[error(
         "the archive at `{place}` has schema version {found}; this version knows up to {known}"
@@ -326,11 +336,15 @@ pub enum Error {
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The database cannot be reached.
-    #[error("cannot reach the archive `{place}`")]
+    /// A server cannot be reached, or refuses what it is asked.
+    #[error("cannot {action} the archive at `{place}`")]
     Unreachable {
+        /// A verb phrase.
+        action: &'static str,
         /// The archive, redacted.
         place: String,
+        /// Whether trying again may help.
+        transient: bool,
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -356,6 +370,7 @@ impl Error {
             | Self::NoArchive { .. }
             | Self::TwoArchives { .. }
             | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
             | Self::Config { .. }
             | Self::Untrusted { .. } => ErrorKind::Config,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
@@ -364,7 +379,10 @@ impl Error {
 
     /// Whether the same attempt may succeed a moment later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Backend { transient: true, .. } | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::Backend { transient: true, .. } | Self::Unreachable { transient: true, .. }
+        )
     }
 
     /// An [`Error::Refused`].

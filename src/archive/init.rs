@@ -15,8 +15,10 @@ use crate::fs::{self as files, Executable, Folder, There};
 use crate::git::IndexScope;
 use crate::model::{DeedId, RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
+use crate::secret::DatabaseUrl;
 
 use super::lookup::{self, stub_at};
+use super::workspace::ArchivePlace;
 use super::workspace::TRUST_SETTING;
 use super::{Archive, Workspace, recovery, segments};
 
@@ -71,16 +73,18 @@ pub fn init(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> 
     let mut report = InitReport::default();
     workspace.check_links()?;
     check_same(workspace, options)?;
+    check_url(workspace, options)?;
     if options.trust {
         report.trusted = trust_places(workspace)?;
     }
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;
-    let existed = workspace.archive_file()?.exists();
+    // What cannot be reached is told before anything is written.
+    Archive::check_reachable(workspace)?;
     report.written = write_files(workspace, options.label.as_ref(), options.backend.as_ref())?;
-    let mut archive = Archive::create(workspace)?;
-    report.archive = workspace.archive_file()?.display().to_string();
-    report.archive_created = !existed;
+    let (mut archive, created) = Archive::init(workspace)?;
+    report.archive = workspace.archive_place()?.to_string();
+    report.archive_created = created;
     report.label = options.label.as_ref().or(workspace.label()).map(RepoLabel::to_string);
     report.stubs = count_stubs(workspace, &mut archive)?;
     if !report.trusted.is_empty() {
@@ -110,6 +114,26 @@ fn check_same(workspace: &Workspace, options: &InitOptions) -> Result<()> {
                 nearest: None,
             });
         }
+    }
+    Ok(())
+}
+
+/// A password does not go into a tracked file: there `***` stands for it.
+fn check_url(workspace: &Workspace, options: &InitOptions) -> Result<()> {
+    let Some((_, url)) = &options.backend else { return Ok(()) };
+    let url = DatabaseUrl::new(url.as_str());
+    let problem = |what: &str| {
+        Err(Error::Config { what: what.to_owned(), origin: "--url".to_owned(), nearest: None })
+    };
+    if config::has_password(&url) {
+        return problem(
+            "a password must not stand in a tracked file; write `***` for it, and give the whole \
+             URL by CODEX_ARCHIVE_URL",
+        );
+    }
+    let is_server = matches!(workspace.archive_place()?, ArchivePlace::Server(_));
+    if config::lacks_password(&url) && !is_server {
+        return problem("`***` stands for a password; give the whole URL by CODEX_ARCHIVE_URL");
     }
     Ok(())
 }
@@ -177,7 +201,7 @@ fn stage(workspace: &Workspace, written: &[String]) -> Result<()> {
     let Some(repository) = &workspace.repository else { return Ok(()) };
     let path = |name: &str| RepoPath::new(name.as_bytes());
     let mut paths = written.iter().map(|name| path(name)).collect::<Result<Vec<_>>>()?;
-    if !workspace.archive_file().is_ok_and(|file| file.exists()) {
+    if workspace.lacks_file().unwrap_or(true) {
         let names = [".codex/archive.toml", ".codex/.gitignore", ".codex/.gitattributes"];
         let own = names.into_iter().map(path).collect::<Result<Vec<_>>>()?;
         let known = repository.index(IndexScope::Paths(&own))?;

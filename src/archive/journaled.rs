@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use serde_json::{Map, json};
 
 use crate::backend::{
-    Access, Catalog, Driver, Ledger, LogHead, NewRecord, Sqlite, StoredRecord, apply, check_schema,
-    schema_version,
+    Access, Catalog, Driver, LATEST_VERSION, Ledger, LogHead, NewRecord, Sqlite, StoredRecord,
+    apply, check_schema, connect, schema_version,
 };
 use crate::blob;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
 use crate::fs::{self as files, Spool};
-use crate::model::{DeedId, Digest, Item, LogId, escape_line};
+use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 
+use super::workspace::ArchivePlace;
 use super::{Content, Workspace};
 
 /// An open archive.
@@ -27,8 +27,15 @@ pub struct Archive {
     /// An append failed: the journal lacks records that the table has.
     journal_lags: bool,
     home: String,
+    /// Whether it is on a server, where other clones write too.
+    shared: bool,
+    /// This clone, once it writes to a server.
+    writer: Option<CloneId>,
     now: Timestamp,
 }
+
+/// The home of the logs on a server: it cannot be copied with a clone.
+const SERVER_HOME: &str = "server";
 
 /// An event and the row of the item it is about.
 pub type Deed = (Event, Option<i64>);
@@ -58,31 +65,86 @@ impl Archive {
         Ok(this)
     }
 
-    /// Opens the archive of `workspace` for changing; makes it and brings its schema up to date.
-    /// The caller holds the workspace's lock.
+    /// Opens the archive of `workspace` for changing; makes an embedded one and brings its schema
+    /// up to date. On a server only [`Archive::init`] does. The caller holds the workspace's lock.
     pub fn create(workspace: &Workspace) -> Result<Self> {
-        workspace.mend_links()?;
-        let file = workspace.archive_file()?;
-        files::create_folders(files::folder_of(&file))?;
-        files::create_folders(files::folder_of(&workspace.journal_file()?))?;
         let mut this = Self::connect(workspace, Access::Create)?;
-        let now = workspace.now();
-        apply(this.driver.as_mut(), now)?;
-        this.home = home_of(&file)?;
-        this.catch_up()?;
-        Ok(this)
+        if this.shared {
+            match schema_version(this.driver.as_mut())? {
+                LATEST_VERSION => {}
+                found => return Err(this.not_ready(found)),
+            }
+        } else {
+            apply(this.driver.as_mut(), this.now)?;
+        }
+        this.begin_writing(workspace)
+    }
+
+    /// The same, and makes the schema wherever it is missing; whether there was none.
+    pub fn init(workspace: &Workspace) -> Result<(Self, bool)> {
+        let mut this = Self::connect(workspace, Access::Create)?;
+        let created = schema_version(this.driver.as_mut())? == 0;
+        if created || !this.shared {
+            apply(this.driver.as_mut(), this.now)?;
+        }
+        Ok((this.begin_writing(workspace)?, created))
+    }
+
+    /// Whether the server that the archive is on, if it is on one, lets us in.
+    pub fn check_reachable(workspace: &Workspace) -> Result<()> {
+        if let ArchivePlace::Server(url) = workspace.archive_place()? {
+            connect(&url, Access::Read, workspace.patience)?;
+        }
+        Ok(())
+    }
+
+    fn begin_writing(mut self, workspace: &Workspace) -> Result<Self> {
+        self.home = home_of(&workspace.archive_place()?)?;
+        if self.shared {
+            self.writer = Some(workspace.clone_id()?);
+        }
+        self.catch_up()?;
+        Ok(self)
+    }
+
+    /// A server's schema is changed by its operators, not by whoever comes first.
+    fn not_ready(&self, found: i64) -> Error {
+        let place = self.driver.place().to_owned();
+        if found == 0 {
+            return Error::NoArchive { action: "open the archive", place };
+        }
+        Error::OlderSchema { place, found, known: LATEST_VERSION }
     }
 
     fn connect(workspace: &Workspace, access: Access) -> Result<Self> {
-        workspace.check_links()?;
-        let file = workspace.archive_file()?;
-        let mut driver = Sqlite::open(&file, access)?;
-        check_schema(&mut driver)?;
+        let writes = access != Access::Read;
+        if writes {
+            workspace.mend_links()?
+        } else {
+            workspace.check_links()?
+        }
+        let (place, journal) = (workspace.archive_place()?, workspace.journal_file()?);
+        if writes {
+            files::create_folders(files::folder_of(&journal))?;
+        }
+        let driver: Box<dyn Driver> = match &place {
+            ArchivePlace::Server(url) => connect(url, access, workspace.patience)?,
+            ArchivePlace::File(file) => {
+                if writes {
+                    files::create_folders(files::folder_of(file))?;
+                }
+                let mut driver = Sqlite::open(file, access)?;
+                check_schema(&mut driver)?;
+                Box::new(driver)
+            }
+        };
         Ok(Self {
-            driver: Box::new(driver),
-            journal: Journal::at(workspace.journal_file()?),
+            driver,
+            journal: Journal::at(journal),
             journal_lags: false,
-            home: home_of(&file).unwrap_or_default(),
+            home: home_of(&place).unwrap_or_default(),
+            shared: matches!(place, ArchivePlace::Server(_)),
+            writer: None,
             now: workspace.now(),
         })
     }
@@ -293,7 +355,8 @@ impl Archive {
                 body: record.render_body()?,
             });
         }
-        self.ledger().append(head, deed, &rows)?;
+        let writer = self.writer;
+        self.ledger().append(head, deed, writer, &rows)?;
         Ok(records)
     }
 
@@ -330,7 +393,11 @@ impl Archive {
             LastLine::Line { record: Err(_), .. } => return Ok(()),
         };
         loop {
-            let records = self.ledger().records_after(after, 1000)?;
+            let records = match self.writer {
+                // The rows between ours are other clones'.
+                Some(writer) => self.ledger().records_by(&writer, after, 1000)?,
+                None => self.ledger().records_after(after, 1000)?,
+            };
             let Some(last) = records.last() else { return Ok(()) };
             after = last.row_id;
             let lines = records
@@ -389,8 +456,9 @@ pub fn record_of(stored: &StoredRecord) -> Result<Record> {
     Ok(record)
 }
 
-/// Where an archive's file stands, as its inode and path.
-fn home_of(file: &Path) -> Result<String> {
+/// Where an archive stands: of a file its inode and path.
+fn home_of(place: &ArchivePlace) -> Result<String> {
+    let ArchivePlace::File(file) = place else { return Ok(SERVER_HOME.to_owned()) };
     let meta = fs::metadata(file).map_err(Error::io("look at", file))?;
     Ok(format!("{} {}", meta.ino(), file.display()))
 }
@@ -398,6 +466,9 @@ fn home_of(file: &Path) -> Result<String> {
 /// Whether a file at `now` is a copy of the one at `then`: a moved file keeps its inode, one put
 /// back from a backup keeps its path, a copied clone keeps neither.
 fn is_copy(then: &str, now: &str) -> bool {
+    if then == now {
+        return false;
+    }
     match (then.split_once(' '), now.split_once(' ')) {
         (Some((inode, path)), Some((inode_now, path_now))) => {
             inode != inode_now && path != path_now

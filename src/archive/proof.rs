@@ -120,7 +120,7 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
     let mut table = FsckReport::default();
     check_evidence(&mut archive, &mut table)?;
     report.records = table.records;
-    let place = workspace.archive_file()?.display().to_string();
+    let place = workspace.archive_place()?.to_string();
     for complaint in table.complaints.iter().take(MOST) {
         let hint = "git codex-archive evidence log";
         report.findings.push(Finding::new(&TABLE_CHAIN, &*place, complaint).hint(hint));

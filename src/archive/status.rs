@@ -85,8 +85,8 @@ pub fn status(workspace: &Workspace) -> Result<StatusReport> {
             })
             .collect();
     }
-    match workspace.archive_file().and_then(|file| {
-        report.archive = file.display().to_string();
+    match workspace.archive_place().and_then(|place| {
+        report.archive = place.to_string();
         Archive::open(workspace)
     }) {
         Ok(mut archive) => fill(&mut archive, &mut report)?,

@@ -3,6 +3,7 @@
 //! The embedded archive and the journal stand in git's common folder, where `git clean` does not
 //! reach and linked worktrees meet; the names in `.codex/` are links to them.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,14 +11,16 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::Patience;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{Config, Environment, Place, Sources};
 use crate::error::{Error, Result};
-use crate::fs::{self as files, Folder, Spool};
+use crate::fs::{self as files, Executable, Folder, Spool};
 use crate::git::Repository;
-use crate::model::RepoLabel;
 use crate::model::escape_line;
+use crate::model::{CloneId, RepoLabel};
 use crate::policy::trust;
+use crate::secret::DatabaseUrl;
 
 /// How long a changing command waits for another one.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,8 +50,28 @@ pub struct Workspace {
     pub cwd: PathBuf,
     /// What is set, and by whom.
     pub config: Config,
+    /// How long to wait for a server.
+    pub patience: Patience,
     spool: Spool,
     clock: Arc<dyn Clock>,
+}
+
+/// Where an archive's tables are; shown as messages name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchivePlace {
+    /// In this SQLite file.
+    File(PathBuf),
+    /// On this server.
+    Server(DatabaseUrl),
+}
+
+impl fmt::Display for ArchivePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Server(url) => url.fmt(f),
+        }
+    }
 }
 
 /// The lock that our changing commands share; released when dropped.
@@ -104,7 +127,8 @@ impl Workspace {
         })?;
         let store = store_folder(repository.as_ref(), &top);
         let spool = Spool::new(vec![store.clone(), files::folder_of(&store).to_path_buf()]);
-        Ok(Self { repository, top, cwd, config, spool, clock: Arc::new(SystemClock) })
+        let (patience, clock) = (Patience::COMMAND, Arc::new(SystemClock));
+        Ok(Self { repository, top, cwd, config, patience, spool, clock })
     }
 
     /// Where this command puts by what is too much for memory.
@@ -142,18 +166,19 @@ impl Workspace {
         store_folder(self.repository.as_ref(), &self.top)
     }
 
-    /// The archive's file. Places that a tracked file names need this clone's trust.
-    pub fn archive_file(&self) -> Result<PathBuf> {
+    /// Where the archive is. Places that a tracked file names need this clone's trust.
+    pub fn archive_place(&self) -> Result<ArchivePlace> {
         self.check_trust("backend.url")?;
-        match self.config.place(&self.top)? {
-            Place::Embedded => Ok(self.embedded_file()),
-            Place::SqliteFile(file) => Ok(file),
-            Place::Server(url) => Err(Error::Config {
-                what: format!("this build has no driver for `{url}`"),
-                origin: self.config.origin("backend.url").to_string(),
-                nearest: Some("sqlite:///./.codex/archive.sqlite".to_owned()),
-            }),
-        }
+        Ok(match self.config.place(&self.top)? {
+            Place::Embedded => ArchivePlace::File(self.embedded_file()),
+            Place::SqliteFile(file) => ArchivePlace::File(file),
+            Place::Server(url) => ArchivePlace::Server(url),
+        })
+    }
+
+    /// Whether the archive's file is missing; never of a server.
+    pub fn lacks_file(&self) -> Result<bool> {
+        Ok(matches!(self.archive_place()?, ArchivePlace::File(file) if !file.exists()))
     }
 
     /// Whether the archive is this repository's own embedded one.
@@ -174,6 +199,22 @@ impl Workspace {
             None => self.top.join(".codex/evidence"),
         };
         Ok(folder.join("archive_ops.jsonl"))
+    }
+
+    /// The id of this clone, made on first use; the caller holds the lock.
+    pub fn clone_id(&self) -> Result<CloneId> {
+        let path = self.store_folder().join("clone");
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim_end().parse().map_err(|()| {
+                Error::damaged("file", path.display().to_string(), "it holds no id of a clone")
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let id = CloneId::random();
+                files::write_atomic(&path, format!("{id}\n").as_bytes(), Executable::No)?;
+                Ok(id)
+            }
+            Err(error) => Err(Error::io("read", path)(error)),
+        }
     }
 
     /// The places outside the repository that its tracked configuration names.
@@ -284,7 +325,7 @@ impl Workspace {
     /// Makes missing links beside an archive that is there, as far as that can be done: for
     /// commands that only read, which work without.
     pub fn mend_links_if_possible(&self) {
-        let has_archive = self.archive_file().is_ok_and(|file| file.exists());
+        let has_archive = self.lacks_file().is_ok_and(|lacks| !lacks);
         if has_archive && self.top.join(".codex").is_dir() {
             let _ = self.mend_links();
         }

@@ -256,9 +256,11 @@ impl<'a> Catalog<'a> {
     /// Numbers of items, artifacts, bytes of content and bytes stored.
     pub fn totals(&mut self) -> Result<[u64; 4]> {
         let items = self.driver.query("SELECT COUNT(*) FROM item_row WHERE hidden = 0", &[])?;
+        let dialect = self.driver.dialect();
+        let sum = |column| dialect.integer(&format!("COALESCE(SUM({column}), 0)"));
+        let (size, stored) = (sum("size_bytes"), sum("run_length"));
         let artifacts = self.driver.query(
-            "SELECT COUNT(*), COALESCE(SUM(size_bytes), 0), COALESCE(SUM(run_length), 0)
-             FROM artifact_row WHERE purged_at IS NULL",
+            &format!("SELECT COUNT(*), {size}, {stored} FROM artifact_row WHERE purged_at IS NULL"),
             &[],
         )?;
         let of = |n| artifacts[0].unsigned(n);

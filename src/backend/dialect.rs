@@ -5,18 +5,35 @@
 pub enum Dialect {
     /// SQLite, embedded.
     Sqlite,
+    /// PostgreSQL, and what speaks like it.
+    Postgres,
+    /// MariaDB.
+    Mariadb,
 }
 
 impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::Mariadb];
+
     /// The dialect called `name` on the command line.
     pub fn named(name: &str) -> Option<Self> {
-        (name == "sqlite").then_some(Self::Sqlite)
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mariadb => "mariadb",
+        }
     }
 
     /// Fills the placeholders of a migration step: `{id}` a row number as primary key, `{blob}`
-    /// bytes, `{text}` text of any length, `{key}` text that an index can hold, `{table}` what
-    /// follows a table's closing bracket, `{clustered}` the same for a table that is read in the
-    /// order of its key, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
+    /// bytes of any length, `{digest}` at most 32 bytes, which an index can hold, `{text}` text of
+    /// any length, `{key}` text that an index can hold, `{table}` what follows a table's closing
+    /// bracket, `{clustered}` the same for a table that is read in the order of its key, `{view}`
+    /// the beginning of a view, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
     /// `{object:k,v}` a JSON object gathered out of rows.
     pub fn render(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
@@ -33,22 +50,104 @@ impl Dialect {
 
     fn fill(self, placeholder: &str) -> String {
         let (name, argument) = placeholder.split_once(':').unwrap_or((placeholder, ""));
-        match (self, name) {
-            (Self::Sqlite, "id") => "INTEGER PRIMARY KEY".to_owned(),
-            (Self::Sqlite, "blob") => "BLOB".to_owned(),
-            (Self::Sqlite, "text" | "key") => "TEXT".to_owned(),
-            (Self::Sqlite, "clustered") => " WITHOUT ROWID".to_owned(),
-            (Self::Sqlite, "hex") => format!("lower(hex({argument}))"),
-            (Self::Sqlite, "uuid") => sqlite_uuid(argument),
-            (Self::Sqlite, "object") => format!("json_group_object({argument})"),
-            (Self::Sqlite, _) => String::new(),
+        match self {
+            Self::Sqlite => match name {
+                "id" => "INTEGER PRIMARY KEY".to_owned(),
+                "blob" | "digest" => "BLOB".to_owned(),
+                "text" | "key" => "TEXT".to_owned(),
+                "clustered" => " WITHOUT ROWID".to_owned(),
+                "view" => "CREATE VIEW IF NOT EXISTS".to_owned(),
+                "hex" => format!("lower(hex({argument}))"),
+                "uuid" => groups(&format!("lower(hex({argument}))")).join("||'-'||"),
+                "object" => format!("json_group_object({argument})"),
+                _ => String::new(),
+            },
+            Self::Postgres => match name {
+                "id" => "BIGINT PRIMARY KEY".to_owned(),
+                "blob" | "digest" => "BYTEA".to_owned(),
+                // Paths are compared byte by byte, whatever the database's locale.
+                "text" | "key" => "TEXT COLLATE \"C\"".to_owned(),
+                "view" => "CREATE OR REPLACE VIEW".to_owned(),
+                "hex" => format!("encode({argument}, 'hex')"),
+                "uuid" => groups(&format!("encode({argument}, 'hex')")).join("||'-'||"),
+                "object" => format!("COALESCE(json_object_agg({argument})::text, '{{}}')"),
+                _ => String::new(),
+            },
+            Self::Mariadb => match name {
+                "id" => "BIGINT NOT NULL PRIMARY KEY".to_owned(),
+                "blob" => "LONGBLOB".to_owned(),
+                "digest" => "VARBINARY(32)".to_owned(),
+                "text" => "LONGTEXT".to_owned(),
+                "key" => format!("VARCHAR({MARIADB_KEY_CHARACTERS})"),
+                // `_nopad_`: elsewhere `a` and `a ` would be the same path.
+                "table" | "clustered" => {
+                    " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin".to_owned()
+                }
+                "view" => "CREATE OR REPLACE VIEW".to_owned(),
+                "hex" => format!("lower(hex({argument}))"),
+                // `||` is a logical operator there.
+                "uuid" => {
+                    let groups = groups(&format!("lower(hex({argument}))"));
+                    format!("concat_ws('-',{})", groups.join(","))
+                }
+                "object" => format!("COALESCE(JSON_OBJECTAGG({argument}), '{{}}')"),
+                _ => String::new(),
+            },
+        }
+    }
+
+    /// `sql` with its `?` as this dialect writes parameters. No text of ours holds a `?` that is
+    /// none.
+    pub fn parameters(self, sql: &str) -> String {
+        if self != Self::Postgres {
+            return sql.to_owned();
+        }
+        let mut out = String::with_capacity(sql.len() + 16);
+        let mut n = 0;
+        for character in sql.chars() {
+            if character == '?' {
+                n += 1;
+                out.push('$');
+                out.push_str(&n.to_string());
+            } else {
+                out.push(character);
+            }
+        }
+        out
+    }
+
+    /// A query for the number of tables of this name that a connection sees.
+    pub(super) fn table_count(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
+            Self::Postgres => {
+                "SELECT COUNT(*) FROM information_schema.tables
+                 WHERE table_schema = current_schema() AND table_name = ?"
+            }
+            Self::Mariadb => {
+                "SELECT COUNT(*) FROM information_schema.tables
+                 WHERE table_schema = DATABASE() AND table_name = ?"
+            }
+        }
+    }
+
+    /// `expression`, a sum, as a 64-bit integer: servers add up in wider types.
+    pub(super) fn integer(self, expression: &str) -> String {
+        match self {
+            Self::Sqlite => expression.to_owned(),
+            Self::Postgres => format!("CAST({expression} AS BIGINT)"),
+            Self::Mariadb => format!("CAST({expression} AS SIGNED)"),
         }
     }
 }
 
-fn sqlite_uuid(column: &str) -> String {
-    let part = |from, len| format!("substr(lower(hex({column})),{from},{len})");
-    [part(1, 8), part(9, 4), part(13, 4), part(17, 4), part(21, 12)].join("||'-'||")
+/// Characters of text in an index: four bytes each, of InnoDB's 3,072.
+const MARIADB_KEY_CHARACTERS: u32 = 512;
+
+/// The groups of a UUID, out of an expression for its 32 hex digits.
+fn groups(hex: &str) -> [String; 5] {
+    let part = |from: u8, len: u8| format!("substr({hex},{from},{len})");
+    [part(1, 8), part(9, 4), part(13, 4), part(17, 4), part(21, 12)]
 }
 
 #[cfg(test)]

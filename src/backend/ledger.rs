@@ -5,7 +5,7 @@
 //! both. Whoever reads compares the digest.
 
 use crate::error::{Error, Result};
-use crate::model::{DeedId, Digest, LogId};
+use crate::model::{CloneId, DeedId, Digest, LogId};
 
 use super::catalog::reserve;
 use super::{Driver, Row, Value};
@@ -69,6 +69,14 @@ pub struct NewRecord {
     pub body: String,
 }
 
+/// What the blocks of one deed share, and where among them one stands.
+struct BlockPlace {
+    log_row: i64,
+    deed: DeedId,
+    n: usize,
+    writer: Option<CloneId>,
+}
+
 /// The tables of evidence.
 pub struct Ledger<'a> {
     driver: &'a mut dyn Driver,
@@ -123,7 +131,13 @@ impl<'a> Ledger<'a> {
     }
 
     /// Appends the records of one deed to a log and moves its head, if the head is still there.
-    pub fn append(&mut self, head: &LogHead, deed: DeedId, records: &[NewRecord]) -> Result<()> {
+    pub fn append(
+        &mut self,
+        head: &LogHead,
+        deed: DeedId,
+        writer: Option<CloneId>,
+        records: &[NewRecord],
+    ) -> Result<()> {
         let Some(last) = records.last() else { return Ok(()) };
         let moved = self.driver.execute(
             "UPDATE log SET head_seq = ?, head_digest = ? WHERE id = ? AND head_seq = ?",
@@ -139,7 +153,8 @@ impl<'a> Ledger<'a> {
         }
         let mut seq = head.seq + 1;
         for (block, part) in records.chunks(BLOCK_RECORDS).enumerate() {
-            self.append_block(head.row_id, deed, block * BLOCK_RECORDS, seq, part)?;
+            let at = BlockPlace { log_row: head.row_id, deed, n: block * BLOCK_RECORDS, writer };
+            self.append_block(&at, seq, part)?;
             seq += part.len() as u64;
         }
         Ok(())
@@ -147,9 +162,7 @@ impl<'a> Ledger<'a> {
 
     fn append_block(
         &mut self,
-        log_row: i64,
-        deed: DeedId,
-        n: usize,
+        at: &BlockPlace,
         first_seq: u64,
         records: &[NewRecord],
     ) -> Result<()> {
@@ -162,23 +175,27 @@ impl<'a> Ledger<'a> {
              VALUES (?, ?, ?, ?, ?, ?, ?)",
             &[
                 block.into(),
-                log_row.into(),
-                deed.as_bytes().as_slice().into(),
-                (n as u64).into(),
+                at.log_row.into(),
+                at.deed.as_bytes().as_slice().into(),
+                (at.n as u64).into(),
                 first_seq.into(),
                 (records.len() as u64).into(),
                 bytes.into(),
             ],
         )?;
+        if let Some(writer) = &at.writer {
+            let sql = "INSERT INTO evidence_writer (block_id, writer) VALUES (?, ?)";
+            self.driver.execute(sql, &[block.into(), writer.as_bytes().as_slice().into()])?;
+        }
         let first = reserve(self.driver, "evidence", records.len() as u64)?;
-        for (at, record) in records.iter().enumerate() {
+        for (n, record) in records.iter().enumerate() {
             self.driver.execute(
                 "INSERT INTO evidence (id, log_id, seq, digest, block_id, item_id, action)
                  VALUES (?, ?, ?, ?, ?, ?, ?)",
                 &[
-                    (first + at as i64).into(),
-                    log_row.into(),
-                    (first_seq + at as u64).into(),
+                    (first + n as i64).into(),
+                    at.log_row.into(),
+                    (first_seq + n as u64).into(),
                     record.digest.as_bytes().as_slice().into(),
                     block.into(),
                     record.item_id.into(),
@@ -219,6 +236,20 @@ impl<'a> Ledger<'a> {
     pub fn records_after(&mut self, after: i64, limit: u64) -> Result<Vec<StoredRecord>> {
         let sql = format!("{RECORD} WHERE e.id > ? ORDER BY e.id LIMIT ?");
         self.read(&sql, &[after.into(), limit.into()])
+    }
+
+    /// Records after the row `after` that the clone `writer` wrote, oldest first, at most `limit`.
+    pub fn records_by(
+        &mut self,
+        writer: &CloneId,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<StoredRecord>> {
+        let sql = format!(
+            "{RECORD} JOIN evidence_writer w ON w.block_id = e.block_id
+             WHERE e.id > ? AND w.writer = ? ORDER BY e.id LIMIT ?"
+        );
+        self.read(&sql, &[after.into(), writer.as_bytes().as_slice().into(), limit.into()])
     }
 
     /// The newest records, newest first, at most `limit`.

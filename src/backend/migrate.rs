@@ -14,16 +14,18 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "initial", text: include_str!("migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "initial", text: include_str!("migrations/0001_initial.sql") },
+    Migration { version: 2, name: "writers", text: include_str!("migrations/0002_writers.sql") },
+];
 
 /// The newest schema that this version knows.
-pub const LATEST_VERSION: i64 = 1;
+pub const LATEST_VERSION: i64 = 2;
 
 const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
   version {id},
   name {key} NOT NULL,
-  checksum {blob} NOT NULL,
+  checksum {digest} NOT NULL,
   applied_at {key} NOT NULL
 ){table}";
 
@@ -49,10 +51,7 @@ pub fn schema_text(dialect: Dialect) -> String {
 
 /// The version of the schema in this database; 0 where there is none.
 pub fn schema_version(driver: &mut dyn Driver) -> Result<i64> {
-    let known = driver.query(
-        "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
-        &[],
-    )?;
+    let known = driver.query(driver.dialect().table_count(), &["schema_migrations".into()])?;
     if known[0].int(0)? == 0 {
         return Ok(0);
     }
@@ -77,11 +76,13 @@ const INTERNAL: &[(&str, &str)] = &[
 /// we never ask for them.
 pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
     // A newer version has other tables, and says so first.
-    if schema_version(driver)? == 0 {
+    let version = schema_version(driver)?;
+    if version == 0 {
         return Ok(());
     }
     let dialect = driver.dialect();
-    let texts = MIGRATIONS.iter().flat_map(|migration| statements(migration.text, dialect));
+    let applied = MIGRATIONS.iter().filter(|migration| migration.version <= version);
+    let texts = applied.flat_map(|migration| statements(migration.text, dialect));
     let ours: BTreeMap<String, String> = texts
         .chain([dialect.render(CREATE_MIGRATIONS)])
         .map(|text| text.replacen("IF NOT EXISTS ", "", 1))
@@ -183,7 +184,28 @@ fn apply_in_transaction(driver: &mut dyn Driver, now: Timestamp) -> Result<usize
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Access, Sqlite};
     use super::*;
+
+    #[test]
+    fn an_archive_of_the_first_schema_is_read_as_it_is_and_upgraded() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("archive.sqlite");
+        let mut driver = Sqlite::open(&file, Access::Create).unwrap();
+        let now = Timestamp::from_unix_ms(0);
+        driver.execute(&Dialect::Sqlite.render(CREATE_MIGRATIONS), &[]).unwrap();
+        for statement in statements(MIGRATIONS[0].text, Dialect::Sqlite) {
+            driver.execute(&statement, &[]).unwrap();
+        }
+        let known = "INSERT INTO schema_migrations VALUES (1, 'initial', ?, ?)";
+        driver.execute(known, &[Value::Bytes(vec![1]), "then".into()]).unwrap();
+        assert_eq!(schema_version(&mut driver).unwrap(), 1);
+        check_schema(&mut driver).unwrap();
+        assert_eq!(apply(&mut driver, now).unwrap(), MIGRATIONS.len() - 1);
+        assert_eq!(schema_version(&mut driver).unwrap(), LATEST_VERSION);
+        check_schema(&mut driver).unwrap();
+        assert_eq!(apply(&mut driver, now).unwrap(), 0);
+    }
 
     #[test]
     fn the_schema_has_no_placeholder_left() {

@@ -14,18 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
 use crate::error::{Error, Result};
 
-use super::{Dialect, Driver, Row, Value};
-
-/// What a connection may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Read an archive that is there.
-    Read,
-    /// Read and write an archive that is there.
-    Write,
-    /// The same, and make the file where it is missing.
-    Create,
-}
+use super::{Access, Dialect, Driver, Row, Value};
 
 /// `codxarch` as SQLite's application id, cut to its 31 bits.
 const APPLICATION_ID: i64 = 0x636f_6478;

@@ -28,8 +28,8 @@ impl<'a> Context<'a> {
         let opening = Opening { cwd: &cwd, file, flags, environment: environment.clone() };
         let workspace = Workspace::open(opening)?;
         ui.verbose(|| format!("work tree {}", workspace.top.display()));
-        ui.verbose(|| match workspace.archive_file() {
-            Ok(file) => format!("archive {}", file.display()),
+        ui.verbose(|| match workspace.archive_place() {
+            Ok(place) => format!("archive {place}"),
             Err(error) => format!("archive: {error}"),
         });
         Ok(Self { workspace, ui, environment, file: file.map(Path::to_path_buf) })

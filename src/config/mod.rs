@@ -19,6 +19,7 @@ pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
 pub use layers::{Environment, Origin, TRACKED_FILE};
 pub use place::Place;
 pub use template::{archive_toml, label_of, with_label};
+pub use url::{has_password, lacks_password};
 pub use value::Kind;
 
 use crate::error::{Error, Result};

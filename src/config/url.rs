@@ -77,10 +77,21 @@ pub fn sqlite_path(url: &DatabaseUrl) -> Result<&str, String> {
 
 /// Whether the password is the placeholder `***`.
 pub fn lacks_password(url: &DatabaseUrl) -> bool {
-    let rest = url.expose().split_once("://").map_or("", |(_, rest)| rest);
+    password_of(url) == Some("***")
+}
+
+/// Whether there is a password in it that must not be written where others read it.
+pub fn has_password(url: &DatabaseUrl) -> bool {
+    let query = url.expose().split_once('?').map_or("", |(_, query)| query);
+    let in_query = query.split('&').any(|pair| pair.starts_with("password="));
+    in_query || password_of(url).is_some_and(|password| !matches!(password, "" | "***"))
+}
+
+fn password_of(url: &DatabaseUrl) -> Option<&str> {
+    let (scheme, rest) = url.expose().split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
-    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| password == "***")
+    let (user, _) = authority.rsplit_once('@').filter(|_| scheme != "sqlite")?;
+    user.split_once(':').map(|(_, password)| password)
 }
 
 #[cfg(test)]
@@ -133,6 +144,11 @@ mod tests {
     #[test]
     fn the_placeholder_is_seen() {
         let lacks = |text: &str| lacks_password(&DatabaseUrl::new(text));
+        let has = |text: &str| has_password(&DatabaseUrl::new(text));
+        assert!(has("postgres://u:p@h/db") && has("mysql://u@h/db?ssl-mode=prefer&password=p"));
+        assert!(
+            !has("postgres://u:***@h/db") && !has("postgres://u@h/db") && !has("sqlite:////a:b@c")
+        );
         assert!(lacks("postgresql://codex:***@archive-prod/db"));
         assert!(!lacks("postgresql://codex:x***@archive-prod/db"));
         assert!(!lacks("postgresql://codex@archive-prod/***"));

@@ -189,6 +189,11 @@ uuid_id!(
     ArchiveId
 );
 
+uuid_id!(
+    /// The id of one clone among those that share an archive.
+    CloneId
+);
+
 impl TombstoneId {
     /// The id of `path` with the content `sha256` in the repository `label`: a pure function, so
     /// that two clones that archive the same file agree. A UUID of version 8 (RFC 9562) over
@@ -212,6 +217,13 @@ impl TombstoneId {
 }
 
 impl DeedId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl CloneId {
     /// A new random id.
     pub fn random() -> Self {
         Self(Uuid::new_v4())

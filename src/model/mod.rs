@@ -9,7 +9,9 @@ mod path;
 
 pub use actor::{Actor, escape_line};
 pub use finding::{Finding, Rule, Severity};
-pub use id::{ArchiveId, DeedId, Digest, Digester, GitOid, LogId, TombstoneId, hex, unhex};
+pub use id::{
+    ArchiveId, CloneId, DeedId, Digest, Digester, GitOid, LogId, TombstoneId, hex, unhex,
+};
 pub use item::{FileMode, Item, ItemKind, ItemState, Reason};
 pub use label::RepoLabel;
 pub use path::{RepoPath, is_bidi_control, names_git_folder};

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS counter (
 CREATE TABLE IF NOT EXISTS run (
   id {id},
   members BIGINT NOT NULL,
-  stored_sha256 {blob} NOT NULL,
+  stored_sha256 {digest} NOT NULL,
   bytes {blob},
   pieces BIGINT NOT NULL
 ){table};
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS run_piece (
 -- What all items of one deed share.
 CREATE TABLE IF NOT EXISTS batch (
   id {id},
-  deed {blob} NOT NULL,
+  deed {digest} NOT NULL,
   repo {key} NOT NULL,
   commit_sha {text} NOT NULL,
   actor {key} NOT NULL,
@@ -43,7 +43,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS batch_deed ON batch (deed);
 -- Deduplicated content: a piece of a run.
 CREATE TABLE IF NOT EXISTS artifact_row (
   id {id},
-  sha256 {blob} NOT NULL,
+  sha256 {digest} NOT NULL,
   size_bytes BIGINT NOT NULL,
   run_id BIGINT REFERENCES run(id),
   run_offset BIGINT NOT NULL,
@@ -57,12 +57,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS artifact_sha256 ON artifact_row (sha256);
 -- One file of one repository that was archived. An item whose deed was aborted is hidden.
 CREATE TABLE IF NOT EXISTS item_row (
   id {id},
-  tombstone {blob} NOT NULL,
+  tombstone {digest} NOT NULL,
   batch_id BIGINT NOT NULL REFERENCES batch(id),
   artifact_id BIGINT NOT NULL REFERENCES artifact_row(id),
   path {text} NOT NULL,
   path_hash BIGINT NOT NULL,
-  git_blob {blob} NOT NULL,
+  git_blob {digest} NOT NULL,
   mode BIGINT NOT NULL,
   kind {key} NOT NULL,
   language {key},
@@ -94,10 +94,10 @@ CREATE TABLE IF NOT EXISTS metadata (
 -- Evidence logs; only those with a home are written by this archive.
 CREATE TABLE IF NOT EXISTS log (
   id {id},
-  uuid {blob} NOT NULL,
+  uuid {digest} NOT NULL,
   repo {key} NOT NULL,
   head_seq BIGINT NOT NULL,
-  head_digest {blob} NOT NULL,
+  head_digest {digest} NOT NULL,
   home {text}
 ){table};
 
@@ -107,7 +107,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS log_uuid ON log (uuid);
 CREATE TABLE IF NOT EXISTS evidence_block (
   id {id},
   log_id BIGINT NOT NULL REFERENCES log(id),
-  deed {blob} NOT NULL,
+  deed {digest} NOT NULL,
   n BIGINT NOT NULL,
   first_seq BIGINT NOT NULL,
   records BIGINT NOT NULL,
@@ -123,7 +123,7 @@ CREATE TABLE IF NOT EXISTS evidence (
   id {id},
   log_id BIGINT NOT NULL REFERENCES log(id),
   seq BIGINT NOT NULL,
-  digest {blob} NOT NULL,
+  digest {digest} NOT NULL,
   block_id BIGINT NOT NULL REFERENCES evidence_block(id),
   item_id BIGINT REFERENCES item_row(id),
   action {key} NOT NULL
@@ -133,7 +133,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS evidence_seq ON evidence (log_id, seq);
 
 CREATE INDEX IF NOT EXISTS evidence_item ON evidence (item_id);
 
-CREATE VIEW IF NOT EXISTS artifact AS
+{view} artifact AS
 SELECT a.id AS id,
   {hex:a.sha256} AS content_sha256,
   a.size_bytes AS size_bytes,
@@ -144,7 +144,7 @@ SELECT a.id AS id,
   a.created_at AS created_at
 FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id;
 
-CREATE VIEW IF NOT EXISTS item AS
+{view} item AS
 SELECT i.id AS id,
   b.repo AS repo,
   i.path AS path,

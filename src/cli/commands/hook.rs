@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::verify::write_findings;
+use crate::backend::Patience;
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::Text;
@@ -63,7 +64,8 @@ pub struct Seen {
 
 /// Runs the check.
 pub fn run(ui: &Ui, file: Option<&Path>, args: &Args) -> Result<Seen> {
-    let context = Context::open(ui, file, &[])?;
+    let mut context = Context::open(ui, file, &[])?;
+    context.workspace.patience = Patience::HOOK;
     let stdin = &mut std::io::stdin().lock();
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let call = Call { name: args.name, arguments: &args.arguments, stdin, variables: &variables };

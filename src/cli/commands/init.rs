@@ -7,13 +7,17 @@ use crate::archive::{InitOptions, InitReport, init};
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, PLAIN, Text, counted};
+use crate::config;
 use crate::error::Result;
 use crate::hook::install::HookName;
 use crate::model::RepoLabel;
+use crate::secret::DatabaseUrl;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive init --hooks
   git codex-archive init --repo _codex_ --url sqlite:////srv/archive/team.sqlite
+  CODEX_ARCHIVE_URL=postgresql://codex:…@db/archive \\
+      git codex-archive init --url 'postgresql://codex:***@db/archive' 
   git codex-archive init --trust";
 
 /// The options of `init`.
@@ -38,10 +42,13 @@ pub struct Args {
 }
 
 impl Args {
-    /// The configuration keys that the options set.
+    /// The configuration keys that the options set. A URL whose password is left out says what to
+    /// write; the whole one comes from the environment.
     pub fn flags(&self) -> Vec<(&'static str, String)> {
-        let pairs = [("backend.backend", &self.backend), ("backend.url", &self.url)];
-        pairs.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+        let whole = |url: &&String| !config::lacks_password(&DatabaseUrl::new(url.as_str()));
+        let url = self.url.as_ref().filter(whole);
+        let pairs = [("backend.backend", self.backend.as_ref()), ("backend.url", url)];
+        pairs.into_iter().filter_map(|(key, value)| Some((key, value?.clone()))).collect()
     }
 }
 

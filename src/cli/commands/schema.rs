@@ -9,7 +9,8 @@ use crate::cli::text::Text;
 use crate::error::{Error, Result};
 
 const EXAMPLES: &str = "Examples:
-  git codex-archive schema --dialect sqlite | sqlite3 empty.sqlite";
+  git codex-archive schema --dialect sqlite | sqlite3 empty.sqlite
+  git codex-archive schema --dialect postgres | psql archive";
 
 /// The options of `schema`.
 #[derive(Debug, clap::Args)]
@@ -29,15 +30,9 @@ pub struct Schema {
 
 /// Renders the schema.
 pub fn run(args: &Args) -> Result<Schema> {
-    let dialect = args.dialect.clone();
-    match Dialect::named(&dialect) {
-        Some(known) => Ok(Schema { dialect, sql: schema_text(known) }),
-        None => Err(Error::Config {
-            what: format!("this build has only the dialect `sqlite`, not `{dialect}`"),
-            origin: "--dialect".to_owned(),
-            nearest: None,
-        }),
-    }
+    let unknown = || Error::invalid("dialect", &args.dialect, "there is no such dialect");
+    let dialect = Dialect::named(&args.dialect).ok_or_else(unknown)?;
+    Ok(Schema { dialect: args.dialect.clone(), sql: schema_text(dialect) })
 }
 
 impl Report for Schema {

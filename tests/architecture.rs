@@ -77,6 +77,27 @@ const RULES: &[Rule] = &[
         good: &[("backend/sqlite.rs", "use rusqlite::Row;")],
     },
     Rule {
+        name: "drivers of servers only in their own files",
+        check: |it| {
+            let mut wrong = outside(it, &["backend/postgres.rs", "backend/mod.rs"], |path| {
+                path[0] == "postgres" || path[0] == "tokio_postgres_rustls"
+            });
+            wrong.extend(outside(it, &["backend/mariadb.rs"], |path| path[0] == "mysql"));
+            wrong.extend(outside(it, &["backend/tls.rs"], |path| path[0].starts_with("rustls")));
+            wrong
+        },
+        bad: &[
+            ("backend/catalog.rs", "use postgres::Client;"),
+            ("backend/postgres.rs", "use mysql::Conn;"),
+            ("backend/postgres.rs", "use rustls::ClientConfig;"),
+        ],
+        good: &[
+            ("backend/postgres.rs", "use postgres::Client;"),
+            ("backend/mariadb.rs", "use mysql::Conn;"),
+            ("backend/tls.rs", "use rustls::ClientConfig;"),
+        ],
+    },
+    Rule {
         name: "SQL only in backend/",
         check: sql,
         bad: &[

@@ -1,6 +1,6 @@
 //! Whatever line of a stub is edited, the commit is refused, and the hint takes the edit back.
 
-use crate::common::TestRepo;
+use crate::common::{TestRepo, is_embedded};
 use crate::mends::with_a_stub;
 
 #[test]
@@ -56,6 +56,9 @@ fn reconcile_puts_back_the_label_that_a_revert_took() {
 
 #[test]
 fn a_reading_command_makes_the_links_again() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, _) = with_a_stub();
     repo.git(["clean", "-fdxq"]).ok();
     repo.archive(["list"]).ok().says("src/old.py");
@@ -93,6 +96,9 @@ fn a_drop_is_recorded_once() {
 
 #[test]
 fn a_stub_that_nobody_can_explain_can_be_dropped() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, _) = with_a_stub();
     let other = TestRepo::named("other");
     other.file("src/ghost.py", "boo\n").commit("ghost");

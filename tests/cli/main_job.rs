@@ -1,6 +1,6 @@
 //! The main job: init, store, commit, push, merge, am, restore, drop, cite, verify.
 
-use crate::common::{TestRepo, id_of, sha256, stub_of};
+use crate::common::{TestRepo, id_of, is_embedded, sha256, stub_of};
 
 const ZENDESK: &str = "import zendesk\n\n\ndef close(ticket):\n    ticket.close()\n";
 
@@ -105,6 +105,9 @@ fn all_paths_or_none() {
 
 #[test]
 fn content_is_deduplicated() {
+    if !is_embedded() {
+        return;
+    }
     let repo = TestRepo::ready();
     repo.file("a.py", "the same\n").file("b.py", "the same\n").commit("twins");
     repo.store(&["a.py", "b.py"]);
@@ -252,6 +255,9 @@ fn another_label_does_not_pass() {
 
 #[test]
 fn a_tracked_archive_does_not_pass() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, _) = with_committed_stub();
     repo.git(["add", "-f", ".codex/archive.sqlite"]).ok();
     refused_then_mended(&repo, ".codex/archive.sqlite");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{TestRepo, have, sha256};
+use crate::common::{TestRepo, have, is_embedded, sha256};
 
 fn archived() -> (TestRepo, String) {
     let repo = TestRepo::ready();
@@ -13,6 +13,9 @@ fn archived() -> (TestRepo, String) {
 
 #[test]
 fn archive_and_journal_stand_in_gits_folder_behind_relative_links() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, _) = archived();
     for (link, file) in [
         (".codex/archive.sqlite", "archive.sqlite"),
@@ -30,6 +33,9 @@ fn archive_and_journal_stand_in_gits_folder_behind_relative_links() {
 
 #[test]
 fn git_clean_loses_nothing() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, id) = archived();
     let journal = repo.journal();
     repo.git(["clean", "-qfdx"]).ok();
@@ -54,6 +60,9 @@ fn stash_and_reset_lose_nothing() {
 
 #[test]
 fn linked_worktrees_share_archive_and_journal() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, id) = archived();
     let tree = repo.worktree("linked");
     assert_eq!(tree.archive(["cat", &id]).ok().stdout, "print('old')\n");
@@ -73,6 +82,9 @@ fn linked_worktrees_share_archive_and_journal() {
 
 #[test]
 fn a_clone_without_the_bytes_restores_from_history() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, id) = archived();
     let clone = repo.clone_to("mine");
     let restored = clone.archive(["restore", &id, "out.py"]).ok();
@@ -86,6 +98,9 @@ fn a_clone_without_the_bytes_restores_from_history() {
 
 #[test]
 fn a_clone_without_the_bytes_and_without_the_history_says_so() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, id) = archived();
     let url = format!("file://{}", repo.top.display());
     let shallow = repo.beside("shallow");
@@ -97,6 +112,9 @@ fn a_clone_without_the_bytes_and_without_the_history_says_so() {
 
 #[test]
 fn two_archives_in_one_place() {
+    if !is_embedded() {
+        return;
+    }
     for (name, link) in [
         ("archive.sqlite", false),
         ("archive.sqlite", true),
@@ -126,6 +144,9 @@ fn two_archives_in_one_place() {
 
 #[test]
 fn our_own_link_is_repointed() {
+    if !is_embedded() {
+        return;
+    }
     let (repo, id) = archived();
     let moved = repo.beside("moved");
     fs::rename(&repo.top, &moved.top).unwrap();
@@ -158,6 +179,9 @@ fn foreign_links_in_place_of_our_folders_are_refused() {
 
 #[test]
 fn the_runbooks_queries_run_as_they_stand() {
+    if !is_embedded() {
+        return;
+    }
     if !have("sqlite3") {
         return;
     }
@@ -198,6 +222,9 @@ fn the_runbooks_queries_run_as_they_stand() {
 
 #[test]
 fn the_views_have_the_seeds_columns() {
+    if !is_embedded() {
+        return;
+    }
     if !have("sqlite3") {
         return;
     }
@@ -276,6 +303,9 @@ fn hidden_segments_are_staged_all_the_same() {
 
 #[test]
 fn outside_a_repository_the_file_stands_in_codex_itself() {
+    if !is_embedded() {
+        return;
+    }
     let folder = TestRepo::plain_folder("plain");
     folder.file("old.py", "print('old')\n");
     let line = ["store", "_codex_", "old.py", "--reason", "dead", "--by", "ann"];

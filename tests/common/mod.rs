@@ -9,6 +9,7 @@
 
 mod outcome;
 mod repo;
+pub mod server;
 mod snapshot;
 pub mod strace;
 mod stub;
@@ -36,6 +37,8 @@ const FIRST_COMMIT: u64 = 1_767_225_600;
 pub struct World {
     folder: tempfile::TempDir,
     commits: AtomicU64,
+    /// The archive of all repositories here, where the tests are run on a server.
+    url: Option<String>,
 }
 
 thread_local! {
@@ -60,7 +63,8 @@ impl World {
     pub fn new() -> Self {
         let place = PLACE.with_borrow(Clone::clone).unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::tempdir_in(place).unwrap();
-        let world = Self { folder, commits: AtomicU64::new(0) };
+        let url = server::chosen().map(|server| server.url(&server.database()));
+        let world = Self { folder, commits: AtomicU64::new(0), url };
         std::fs::create_dir(world.path("home")).unwrap();
         std::fs::create_dir(world.path("bin")).unwrap();
         std::os::unix::fs::symlink(BINARY, world.path("bin/git-codex-archive")).unwrap();
@@ -90,7 +94,8 @@ impl World {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_EDITOR", "true")
             .env("GIT_AUTHOR_DATE", &date)
-            .env("GIT_COMMITTER_DATE", &date);
+            .env("GIT_COMMITTER_DATE", &date)
+            .envs(self.url.iter().map(|url| ("CODEX_ARCHIVE_URL", url)));
         command
     }
 
@@ -120,6 +125,12 @@ pub fn have(program: &str) -> bool {
         assert!(!in_ci || program == "strace", "{program} is missing");
     }
     there
+}
+
+/// Whether the archives of these tests are files of their repositories, and not on a server: what
+/// looks into the file, or needs two archives, is tried there alone.
+pub fn is_embedded() -> bool {
+    server::chosen().is_none()
 }
 
 /// Says what is skipped, past the harness, which hides what a test that passes prints.

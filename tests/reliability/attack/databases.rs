@@ -48,10 +48,10 @@ const FOREIGN: &[(&str, &str)] = &[
       length(randomblob(9))))",
     ),
     ("an index gone", "DROP INDEX item_path"),
-    ("a newer schema", "UPDATE schema_migrations SET version = 99"),
+    ("a newer schema", "UPDATE schema_migrations SET version = 99 WHERE version > 1"),
     (
         "a newer schema with more",
-        "UPDATE schema_migrations SET version = 99; CREATE VIEW v AS SELECT 1",
+        "UPDATE schema_migrations SET version = 99 WHERE version > 1; CREATE VIEW v AS SELECT 1",
     ),
     ("another application", "PRAGMA application_id = 1"),
 ];
@@ -61,8 +61,15 @@ const ODD: &[(&str, &str)] = &[
     ("a foreign table", "CREATE TABLE mine (a, b)"),
     ("user_version", "PRAGMA user_version = 2147483647"),
     ("statistics", "ANALYZE"),
-    ("schema version -1", "UPDATE schema_migrations SET version = -1"),
-    ("the largest version", "UPDATE schema_migrations SET version = 9223372036854775807"),
+    (
+        "schema version -1",
+        "DELETE FROM schema_migrations WHERE version > 1; UPDATE schema_migrations SET version = -1",
+    ),
+    ("a step forgotten", "DELETE FROM schema_migrations WHERE version > 1"),
+    (
+        "the largest version",
+        "UPDATE schema_migrations SET version = 9223372036854775807 WHERE version > 1",
+    ),
     ("no version", "DELETE FROM schema_migrations"),
     ("text for numbers", "UPDATE artifact_row SET size_bytes = 'many', run_length = 'x'"),
     ("numbers for text", "UPDATE batch SET actor = 7, repo = 1.5, at = 3"),

@@ -1,0 +1,32 @@
+//! The program on PostgreSQL and MariaDB: real servers, which the tests start and end.
+//!
+//! What does not depend on the backend is tried there by the suite of tests/cli, with
+//! CODEX_ARCHIVE_TEST_BACKEND; here is what only a server has.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod encrypted;
+mod main_job;
+mod refusals;
+mod schema;
+
+use common::TestRepo;
+use common::server::{Kind, Server};
+
+/// Runs `test` on each kind of server.
+fn on_both(test: impl Fn(&'static Server)) {
+    for kind in [Kind::Postgres, Kind::Mariadb] {
+        if let Some(server) = Server::of(kind) {
+            test(server);
+        }
+    }
+}
+
+/// A repository with history whose archive belongs in a new database of `server`; its name.
+fn on(server: &Server) -> (TestRepo, String) {
+    let database = server.database();
+    (TestRepo::with_history().env("CODEX_ARCHIVE_URL", &server.url(&database)), database)
+}

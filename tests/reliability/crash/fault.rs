@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::common::strace::{at_call, with_fault};
 use crate::common::{Outcome, TestRepo, run};
+use crate::score::whole;
 
 use super::trace::{Child, Trace};
 
@@ -71,8 +72,9 @@ pub fn points(repo: &TestRepo, trace: &Trace) -> Vec<Point> {
         };
         let mut faults = vec![Fault::Kill];
         faults.extend(child.is_some().then_some(Fault::KillAll));
-        // The database writes page after page, all in one way: they take turns with the errors.
-        let pages = call.name == "pwrite64";
+        // The database writes page after page, all in one way: in a short run they take turns with
+        // the errors.
+        let pages = call.name == "pwrite64" && !whole();
         let errors = ERRORS.iter().enumerate().filter(|(n, _)| !pages || call.nth % 4 == *n);
         faults.extend(errors.map(|(_, name)| Fault::Error(name)));
         points.extend(faults.into_iter().map(|fault| Point {

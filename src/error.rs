@@ -9,6 +9,17 @@ use std::path::PathBuf;
 /// The result of everything in this library that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Whether the same attempt may succeed a moment later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It fails again.
+    Lasting,
+    /// Others were in the way: a deadlock, or a transaction that did not fit beside theirs.
+    Conflict,
+    /// The server is gone, is starting, or has no room for us now.
+    Lost,
+}
+
 /// What sort of failure it was; each kind has one exit code (docs/exit-codes.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -332,7 +343,7 @@ pub enum Error {
         /// The archive, redacted.
         place: String,
         /// Whether trying again may help.
-        transient: bool,
+        failure: Failure,
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -344,7 +355,7 @@ pub enum Error {
         /// The archive, redacted.
         place: String,
         /// Whether trying again may help.
-        transient: bool,
+        failure: Failure,
         /// What the driver said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -378,11 +389,11 @@ impl Error {
     }
 
     /// Whether the same attempt may succeed a moment later.
-    pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Backend { transient: true, .. } | Self::Unreachable { transient: true, .. }
-        )
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Backend { failure, .. } | Self::Unreachable { failure, .. } => *failure,
+            _ => Failure::Lasting,
+        }
     }
 
     /// An [`Error::Refused`].

@@ -3,7 +3,7 @@
 //!
 //! The rooms, from the ground up (docs/architecture.md says who may import whom):
 //!
-//! - ground: [`error`], [`clock`], [`progress`], [`fs`], [`secret`], [`model`]
+//! - ground: [`error`], [`clock`], [`progress`], [`retry`], [`fs`], [`secret`], [`model`]
 //! - first floor, none of which knows another: [`blob`], [`tombstone`], [`policy`], [`evidence`],
 //!   [`git`], [`backend`], [`config`]
 //! - second floor: [`archive`], the use cases; above it [`verify`], which judges trees
@@ -23,8 +23,9 @@ pub mod hook;
 pub mod model;
 pub mod policy;
 pub mod progress;
+pub mod retry;
 pub mod secret;
 pub mod tombstone;
 pub mod verify;
 
-pub use error::{Error, ErrorKind, Refusal, Result};
+pub use error::{Error, ErrorKind, Failure, Refusal, Result};

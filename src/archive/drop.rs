@@ -177,7 +177,8 @@ fn drop_at(
     intent.write(workspace)?;
     let row = in_archive.then_some(item.row_id);
     let event = event(options, item, &path);
-    let ((), records) = archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event, row)])))?;
+    let ((), records) =
+        archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event.clone(), row)])))?;
     let evidence = records[0].1.to_string();
     let segment = Segment::new(records)?;
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();

@@ -214,7 +214,7 @@ fn heal(
         archive.journaled(&item.repo, DeedId::random(), |transaction| {
             transaction.catalog().set_content(row, &sha256, size_bytes)?;
             transaction.catalog().replace_run(row, &encoded.frame, &encoded.frame_sha256)?;
-            Ok(((), vec![(event, Some(item.row_id))]))
+            Ok(((), vec![(event.clone(), Some(item.row_id))]))
         })?;
         return Ok(archive.check_artifact(row, size_bytes, &sha256).is_ok());
     }

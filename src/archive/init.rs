@@ -147,7 +147,7 @@ fn record_trust(workspace: &Workspace, archive: &mut Archive, places: &[String])
     event.detail = Some(detail);
     let label = workspace.label().map_or("", |label| label.as_str()).to_owned();
     event.repo = (!label.is_empty()).then(|| label.clone());
-    archive.journaled(&label, DeedId::random(), |_| Ok(((), vec![(event, None)])))?;
+    archive.journaled(&label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])))?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
 use crate::fs::{self as files, Spool};
 use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
+use crate::retry::Retry;
 
 use super::workspace::ArchivePlace;
 use super::{Content, Workspace};
@@ -32,6 +33,7 @@ pub struct Archive {
     /// This clone, once it writes to a server.
     writer: Option<CloneId>,
     now: Timestamp,
+    retry: Retry,
 }
 
 /// The home of the logs on a server: it cannot be copied with a clone.
@@ -146,7 +148,16 @@ impl Archive {
             shared: matches!(place, ArchivePlace::Server(_)),
             writer: None,
             now: workspace.now(),
+            retry: workspace.patience.retry,
         })
+    }
+
+    pub(super) fn driver(&mut self) -> &mut dyn Driver {
+        self.driver.as_mut()
+    }
+
+    pub(super) fn retry(&self) -> Retry {
+        self.retry
     }
 
     /// Items and artifacts, for reading.
@@ -219,16 +230,20 @@ impl Archive {
     /// Writes artifacts outside any deed: bytes come first, and bytes alone mean nothing yet.
     pub fn add_artifacts<T>(
         &mut self,
-        work: impl FnOnce(&mut Catalog<'_>, Timestamp) -> Result<T>,
+        mut work: impl FnMut(&mut Catalog<'_>, Timestamp) -> Result<T>,
     ) -> Result<T> {
         let now = self.now;
-        self.driver.begin()?;
-        let done = work(&mut Catalog::new(self.driver.as_mut()), now)
-            .and_then(|value| self.driver.commit().map(|()| value));
-        if done.is_err() {
-            self.driver.rollback();
+        self.transact(None, |archive| work(&mut archive.catalog(), now))
+    }
+
+    /// Takes artifacts out again that no item speaks of.
+    pub fn remove_artifacts(&mut self, artifacts: &[i64]) -> Result<()> {
+        if artifacts.is_empty() {
+            return Ok(());
         }
-        done
+        self.add_artifacts(|catalog, _| {
+            artifacts.iter().try_for_each(|row| catalog.remove_unused(*row))
+        })
     }
 
     /// Runs `work` in a transaction, together with the records of the events it returns, and
@@ -237,22 +252,11 @@ impl Archive {
         &mut self,
         repo: &str,
         deed: DeedId,
-        work: impl FnOnce(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
     ) -> Result<(T, Vec<(Record, Digest)>)> {
         let now = self.now;
-        self.driver.begin()?;
-        let done = self.in_transaction(repo, deed, now, work);
-        let (value, records, lines) = match done {
-            Ok(done) => done,
-            Err(error) => {
-                self.driver.rollback();
-                return Err(error);
-            }
-        };
-        if let Err(error) = self.driver.commit() {
-            self.driver.rollback();
-            return Err(error);
-        }
+        let (value, records, lines) = self
+            .transact(Some(&deed), |archive| archive.in_transaction(repo, deed, now, &mut work))?;
         self.append_to_journal(&lines)?;
         Ok((value, records))
     }
@@ -276,7 +280,7 @@ impl Archive {
         repo: &str,
         deed: DeedId,
         now: Timestamp,
-        work: impl FnOnce(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
+        work: &mut impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
     ) -> Result<(T, Vec<(Record, Digest)>, Vec<String>)> {
         let driver = self.driver.as_mut();
         let (value, deeds) = work(&mut Transaction { driver, now })?;
@@ -307,12 +311,13 @@ impl Archive {
                 return Ok(head.clone());
             }
         }
-        self.begin_log(repo, now, before.as_ref(), lines)
+        self.begin_log(repo, DeedId::random(), now, before.as_ref(), lines)
     }
 
     fn begin_log(
         &mut self,
         repo: &str,
+        deed: DeedId,
         now: Timestamp,
         after: Option<&LogHead>,
         lines: &mut Vec<String>,
@@ -329,7 +334,7 @@ impl Archive {
         event.detail = Some(detail);
         let home = self.home.clone();
         let empty = self.ledger().add_log(LogId::random(), repo, &home)?;
-        let records = self.append(&empty, DeedId::random(), now, vec![event], &[None], lines)?;
+        let records = self.append(&empty, deed, now, vec![event], &[None], lines)?;
         let (record, digest) = &records[0];
         Ok(LogHead { seq: record.seq, digest: *digest, ..empty })
     }
@@ -362,20 +367,14 @@ impl Archive {
 
     /// Begins a new log for `repo`, because the old one has a second writer.
     pub fn new_log(&mut self, repo: &str) -> Result<LogId> {
-        let now = self.now;
-        let mut lines = Vec::new();
-        self.driver.begin()?;
-        let begun = self
-            .ledger()
-            .current_log(repo)
-            .and_then(|before| self.begin_log(repo, now, before.as_ref(), &mut lines));
-        match begun.and_then(|head| self.driver.commit().map(|()| head)) {
-            Ok(head) => self.append_to_journal(&lines).map(|()| head.log),
-            Err(error) => {
-                self.driver.rollback();
-                Err(error)
-            }
-        }
+        let (now, deed) = (self.now, DeedId::random());
+        let (head, lines) = self.transact(Some(&deed), |archive| {
+            let mut lines = Vec::new();
+            let before = archive.ledger().current_log(repo)?;
+            let head = archive.begin_log(repo, deed, now, before.as_ref(), &mut lines)?;
+            Ok((head, lines))
+        })?;
+        self.append_to_journal(&lines).map(|()| head.log)
     }
 
     /// Appends to the journal what the table has and the journal, after a crash or a

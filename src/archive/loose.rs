@@ -76,7 +76,7 @@ fn take_in(
             };
             let encoded = encoder.encode(bytes)?;
             let on_disk = encoded.sha256;
-            add(catalog, options, &candidate, encoded, on_disk, now)
+            add(catalog, options, &candidate, &encoded, on_disk, now)
         });
         files.collect()
     })

@@ -29,6 +29,7 @@ pub mod segments;
 mod selection;
 mod status;
 mod store;
+mod transact;
 mod tree;
 mod undo;
 mod workspace;

@@ -226,7 +226,9 @@ mod tests {
         let mut archive = Archive::create(&workspace).unwrap();
         for _ in 0..4 {
             let event = Event::new(Action::Drill, "marc");
-            archive.journaled("", DeedId::random(), |_| Ok(((), vec![(event, None)]))).unwrap();
+            archive
+                .journaled("", DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])))
+                .unwrap();
         }
         let text = fs::read_to_string(workspace.journal_file().unwrap()).unwrap();
         (dir, workspace, text.lines().map(str::to_owned).collect())

@@ -41,7 +41,12 @@ pub struct Ready {
     pub tombstone: TombstoneId,
 }
 
-/// Reads, compresses and writes the artifacts in one transaction of their own.
+/// Bytes as stored that go into the archive in one transaction: others who share it wait for no
+/// longer than these take to send.
+const SHARE_BYTES: usize = 8 << 20;
+
+/// Reads, compresses and writes the artifacts, in short transactions of their own. What is refused
+/// leaves none behind.
 pub fn take_in(
     workspace: &Workspace,
     repository: &Repository,
@@ -52,23 +57,66 @@ pub fn take_in(
 ) -> Result<Vec<Ready>> {
     let candidates = &selection.candidates;
     let mut ready: Vec<Option<Ready>> = candidates.iter().map(|_| None).collect();
-    archive.add_artifacts(|catalog, now| {
-        let mut suspects = Vec::new();
-        let mut done = 0;
-        intake::read_all(&workspace.top, repository, candidates, |at, intake| {
-            let candidate = &candidates[at];
-            if intake.differs {
-                suspects.push(candidate);
-            }
-            let content = Candidate { oid: intake.oid, ..candidate.clone() };
-            ready[at] = Some(add(catalog, options, &content, intake.encoded, intake.on_disk, now)?);
-            done += 1;
-            progress.step(done, candidates.len());
-            Ok(())
-        })?;
-        intake::check_clean(repository, &suspects)
+    let mut suspects = Vec::new();
+    let mut share = Vec::new();
+    let (mut done, mut bytes) = (0, 0);
+    let taken = intake::read_all(&workspace.top, repository, candidates, |at, intake| {
+        let candidate = &candidates[at];
+        if intake.differs {
+            suspects.push(candidate);
+        }
+        let candidate = Candidate { oid: intake.oid, ..candidate.clone() };
+        bytes += intake.encoded.frame.len();
+        share.push(Taken { at, candidate, encoded: intake.encoded, on_disk: intake.on_disk });
+        if bytes >= SHARE_BYTES {
+            write(archive, options, &share, &mut ready)?;
+            share.clear();
+            bytes = 0;
+        }
+        done += 1;
+        progress.step(done, candidates.len());
+        Ok(())
+    });
+    let taken = taken
+        .and_then(|()| intake::check_clean(repository, &suspects))
+        .and_then(|()| write(archive, options, &share, &mut ready));
+    let ready: Vec<Ready> = ready.into_iter().flatten().collect();
+    if let Err(error) = taken {
+        let added = ready.iter().filter(|file| !file.deduplicated).map(|file| file.artifact_id);
+        // Failing to tidy up must not hide why.
+        let _ = archive.remove_artifacts(&added.collect::<Vec<_>>());
+        return Err(error);
+    }
+    Ok(ready)
+}
+
+/// A file that was read and compressed.
+struct Taken {
+    at: usize,
+    candidate: Candidate,
+    encoded: Encoded,
+    on_disk: Digest,
+}
+
+fn write(
+    archive: &mut Archive,
+    options: &StoreOptions,
+    share: &[Taken],
+    ready: &mut [Option<Ready>],
+) -> Result<()> {
+    if share.is_empty() {
+        return Ok(());
+    }
+    let written = archive.add_artifacts(|catalog, now| {
+        let written = share.iter().map(|taken| {
+            add(catalog, options, &taken.candidate, &taken.encoded, taken.on_disk, now)
+        });
+        written.collect::<Result<Vec<Ready>>>()
     })?;
-    Ok(ready.into_iter().flatten().collect())
+    for (taken, file) in share.iter().zip(written) {
+        ready[taken.at] = Some(file);
+    }
+    Ok(())
 }
 
 /// Writes an artifact unless the archive has it whole.
@@ -76,16 +124,15 @@ pub fn add(
     catalog: &mut Catalog<'_>,
     options: &StoreOptions,
     candidate: &Candidate,
-    encoded: Encoded,
+    encoded: &Encoded,
     on_disk: Digest,
     now: Timestamp,
 ) -> Result<Ready> {
-    let Encoded { sha256, size_bytes, frame, frame_sha256 } = encoded;
+    let (sha256, size_bytes) = (encoded.sha256, encoded.size_bytes);
+    let (frame, frame_sha256) = (&encoded.frame, &encoded.frame_sha256);
     let known = catalog.artifact(&sha256)?;
     let artifact_id = match known {
-        None => {
-            catalog.add_artifact(&sha256, size_bytes, &frame, &frame_sha256, &now.to_string())?
-        }
+        None => catalog.add_artifact(&sha256, size_bytes, frame, frame_sha256, &now.to_string())?,
         Some(row) => {
             match check_artifact(catalog, row, size_bytes, &sha256) {
                 Ok(true) => {}
@@ -94,7 +141,7 @@ pub fn add(
                     return Err(Error::refused(ACTION, path, Refusal::Purged));
                 }
                 // The true bytes are at hand: they take the place of the damaged ones.
-                Err(Error::Damaged { .. }) => catalog.replace_run(row, &frame, &frame_sha256)?,
+                Err(Error::Damaged { .. }) => catalog.replace_run(row, frame, frame_sha256)?,
                 Err(error) => return Err(error),
             }
             row

@@ -338,7 +338,7 @@ fn write(
             at: &at,
         })?;
         let mut deeds: Vec<Deed> = Vec::new();
-        for planned in plan.events {
+        for planned in &plan.events {
             let row = match &planned.archive {
                 Some((stub, artifact_id)) => {
                     Some(catalog.put_item(&new_item(stub, batch_id, *artifact_id))?)
@@ -348,7 +348,7 @@ fn write(
             if let (Some(row), Action::Restore) = (row, &planned.event.action) {
                 catalog.set_restored(row, Some(&at))?;
             }
-            deeds.push((planned.event, row));
+            deeds.push((planned.event.clone(), row));
         }
         Ok(((), deeds))
     })?;

@@ -115,7 +115,7 @@ fn record_failure(
     let id: String = escape_line(&options.id.to_string_lossy()).chars().take(200).collect();
     detail.insert("given".to_owned(), id.into());
     event.detail = Some(detail);
-    let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event, None)])));
+    let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
 }
 
 /// The content of an item, checked; for reading only.
@@ -194,7 +194,7 @@ fn record(
             let now = transaction.now.to_string();
             transaction.catalog().set_restored(row, Some(&now))?;
         }
-        Ok(((), vec![(event, row)]))
+        Ok(((), vec![(event.clone(), row)]))
     })?;
     let digest = records[0].1.to_string();
     let segment = if staged.is_some() { Some(Segment::new(records)?) } else { None };

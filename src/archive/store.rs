@@ -313,7 +313,8 @@ pub(super) fn recorded<T>(
         event.reason = Some(escape_line(&error.to_string()).chars().take(1000).collect());
         // Failing to record a failure must not hide it.
         let label = options.label.as_str();
-        let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event, None)])));
+        let _ =
+            archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
     }
     done
 }

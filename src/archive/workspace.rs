@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::fs::{self as files, Executable, Folder, Spool};
 use crate::git::Repository;
 use crate::model::escape_line;
-use crate::model::{CloneId, RepoLabel};
+use crate::model::{CloneId, DeedId, RepoLabel};
 use crate::policy::trust;
 use crate::secret::DatabaseUrl;
 
@@ -127,7 +127,8 @@ impl Workspace {
         })?;
         let store = store_folder(repository.as_ref(), &top);
         let spool = Spool::new(vec![store.clone(), files::folder_of(&store).to_path_buf()]);
-        let (patience, clock) = (Patience::COMMAND, Arc::new(SystemClock));
+        let patience = Patience::of_command(config.retry(random_seed()));
+        let clock = Arc::new(SystemClock);
         Ok(Self { repository, top, cwd, config, patience, spool, clock })
     }
 
@@ -346,6 +347,12 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// Chance for the pauses between attempts, where no seed is set.
+fn random_seed() -> u64 {
+    let id = DeedId::random();
+    id.as_bytes().iter().fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
 /// Whether a link at `link` was made by us, though perhaps when the repository stood elsewhere.

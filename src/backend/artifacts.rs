@@ -1,7 +1,7 @@
 //! Artifacts in the tables: deduplicated content, as runs and their pieces.
 
 use crate::error::{Error, Result};
-use crate::model::Digest;
+use crate::model::{DeedId, Digest};
 
 use super::Catalog;
 use super::catalog::{digest_of, reserve};
@@ -89,12 +89,31 @@ impl Catalog<'_> {
         Ok(())
     }
 
+    /// Takes an artifact and its bytes out, unless an item speaks of it.
+    pub fn remove_unused(&mut self, artifact: i64) -> Result<()> {
+        let sql = "SELECT run_id FROM artifact_row WHERE id = ?
+                   AND NOT EXISTS (SELECT 1 FROM item_row WHERE artifact_id = ?)";
+        let rows = self.driver.query(sql, &[artifact.into(), artifact.into()])?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        self.driver.execute("DELETE FROM artifact_row WHERE id = ?", &[artifact.into()])?;
+        if let Some(run) = row.int_or_null(0)? {
+            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[run.into()])?;
+            self.driver.execute("DELETE FROM run WHERE id = ?", &[run.into()])?;
+        }
+        Ok(())
+    }
+
     /// Says again which content an artifact is, because its row was damaged. A row that claims the
     /// same content, and cannot hold it, loses its claim until it is mended too.
     pub fn set_content(&mut self, artifact: i64, sha256: &Digest, size_bytes: u64) -> Result<()> {
+        let nobodys = Digest::of(DeedId::random().as_bytes());
         self.driver.execute(
-            "UPDATE artifact_row SET sha256 = randomblob(32) WHERE sha256 = ? AND id <> ?",
-            &[sha256.as_bytes().as_slice().into(), artifact.into()],
+            "UPDATE artifact_row SET sha256 = ? WHERE sha256 = ? AND id <> ?",
+            &[
+                nobodys.as_bytes().as_slice().into(),
+                sha256.as_bytes().as_slice().into(),
+                artifact.into(),
+            ],
         )?;
         self.driver.execute(
             "UPDATE artifact_row SET sha256 = ?, size_bytes = ? WHERE id = ?",

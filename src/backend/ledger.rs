@@ -214,6 +214,13 @@ impl<'a> Ledger<'a> {
         rows.first().map(|row| Ok((row.int(0)?, digest_in(row, 1)?))).transpose()
     }
 
+    /// Whether a deed has records.
+    pub fn has_deed(&mut self, deed: &DeedId) -> Result<bool> {
+        let sql = "SELECT COUNT(*) FROM evidence_block WHERE deed = ?";
+        let rows = self.driver.query(sql, &[deed.as_bytes().as_slice().into()])?;
+        Ok(rows[0].int(0)? > 0)
+    }
+
     /// The records of a deed, in order; empty when the deed is not known.
     pub fn records_of(&mut self, deed: &DeedId) -> Result<Vec<StoredRecord>> {
         let sql = format!("{RECORD} WHERE k.deed = ? ORDER BY e.id");

@@ -10,7 +10,7 @@ use mysql::{Conn, Error as ServerError, OptsBuilder, Params, SslOpts};
 
 use super::server::{Host, Patience, Server, TlsMode};
 use super::{Access, Dialect, Driver, Row, Value};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 
 /// A connection to an archive on a MariaDB server.
 pub struct Mariadb {
@@ -125,22 +125,22 @@ fn tls(server: &Server, mode: TlsMode) -> Option<SslOpts> {
 
 /// What the server said, with whether trying again may help.
 fn wrap(action: &'static str, place: &str, error: ServerError) -> Error {
-    let transient = match &error {
-        // Lock wait timeout, deadlock, too many connections, shutdown, aborted connection, server
-        // gone or lost.
-        ServerError::MySqlError(said) => {
-            matches!(said.code, 1205 | 1213 | 1040 | 1053 | 1152 | 1927 | 2006 | 2013)
-        }
-        ServerError::IoError(_) | ServerError::CodecError(_) => true,
-        ServerError::DriverError(said) => {
-            matches!(
-                said,
-                mysql::DriverError::ConnectTimeout | mysql::DriverError::CouldNotConnect(_)
-            )
-        }
-        _ => false,
+    use mysql::DriverError::{ConnectTimeout, CouldNotConnect};
+    let failure = match &error {
+        ServerError::MySqlError(said) => match said.code {
+            // A deadlock; a row that changed since it was read.
+            1213 | 1020 => Failure::Conflict,
+            // Lock wait timeout, too many connections, shutdown, aborted connection, killed, server
+            // gone or lost.
+            1205 | 1040 | 1053 | 1152 | 1927 | 2006 | 2013 => Failure::Lost,
+            _ => Failure::Lasting,
+        },
+        ServerError::IoError(_)
+        | ServerError::CodecError(_)
+        | ServerError::DriverError(ConnectTimeout | CouldNotConnect(_)) => Failure::Lost,
+        _ => Failure::Lasting,
     };
-    Error::Unreachable { action, place: place.to_owned(), transient, source: Box::new(error) }
+    Error::Unreachable { action, place: place.to_owned(), failure, source: Box::new(error) }
 }
 
 fn parameters(values: &[Value]) -> Params {

@@ -3,6 +3,8 @@
 mod artifacts;
 mod audit;
 mod catalog;
+#[cfg(any(feature = "mariadb", feature = "postgres"))]
+mod connection;
 mod dialect;
 mod driver;
 mod filter;
@@ -41,7 +43,8 @@ pub enum Access {
     Create,
 }
 
-/// Connects to the archive on the server that `url` names.
+/// Connects to the archive on the server that `url` names, as often as `patience` allows, and
+/// again when the connection is lost.
 #[cfg_attr(
     not(any(feature = "mariadb", feature = "postgres")),
     expect(unused_variables, reason = "without a driver there is nothing to connect with")
@@ -53,11 +56,17 @@ pub fn connect(url: &DatabaseUrl, access: Access, patience: Patience) -> Result<
     match url.scheme() {
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            Ok(Box::new(postgres::Postgres::connect(&server, &place, access, patience)?))
+            let connect = move || -> Result<Box<dyn Driver>> {
+                Ok(Box::new(postgres::Postgres::connect(&server, &place, access, patience)?))
+            };
+            Ok(Box::new(connection::Connection::new(Box::new(connect), patience.retry)?))
         }
         #[cfg(feature = "mariadb")]
         "mysql" | "mariadb" => {
-            Ok(Box::new(mariadb::Mariadb::connect(&server, &place, access, patience)?))
+            let connect = move || -> Result<Box<dyn Driver>> {
+                Ok(Box::new(mariadb::Mariadb::connect(&server, &place, access, patience)?))
+            };
+            Ok(Box::new(connection::Connection::new(Box::new(connect), patience.retry)?))
         }
         _ => Err(Error::invalid("URL of an archive", &place, "this build has no driver for it")),
     }

@@ -18,7 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::server::{Host, Patience, Server, TlsMode};
 use super::{Access, Dialect, Driver, Row, Value, tls};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 
 /// The lock of our writers in a database: `codxarch` as a number.
 const WRITER_LOCK: i64 = 0x636f_6478_6172_6368;
@@ -115,7 +115,7 @@ fn within(
         Err(_) => Err(Error::Unreachable {
             action: "connect to",
             place: place.to_owned(),
-            transient: true,
+            failure: Failure::Lost,
             source: "it does not answer".into(),
         }),
     }
@@ -123,20 +123,26 @@ fn within(
 
 /// What the server said, with whether trying again may help.
 fn wrap(action: &'static str, place: &str, error: postgres::Error) -> Error {
-    let transient = match error.code() {
-        Some(code) => {
-            *code == SqlState::T_R_SERIALIZATION_FAILURE
-                || *code == SqlState::T_R_DEADLOCK_DETECTED
-                || *code == SqlState::LOCK_NOT_AVAILABLE
-                || *code == SqlState::TOO_MANY_CONNECTIONS
-                || *code == SqlState::CANNOT_CONNECT_NOW
-                || *code == SqlState::ADMIN_SHUTDOWN
-                || *code == SqlState::CRASH_SHUTDOWN
-        }
+    const LOST: &[SqlState] = &[
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::TOO_MANY_CONNECTIONS,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        SqlState::CONNECTION_FAILURE,
+        SqlState::CONNECTION_DOES_NOT_EXIST,
+    ];
+    const CONFLICT: &[SqlState] =
+        &[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+    let failure = match error.code() {
+        Some(code) if CONFLICT.contains(code) => Failure::Conflict,
+        Some(code) if LOST.contains(code) => Failure::Lost,
+        Some(_) => Failure::Lasting,
         // Nothing from the server: the connection was refused or lost.
-        None => true,
+        None => Failure::Lost,
     };
-    Error::Unreachable { action, place: place.to_owned(), transient, source: Box::new(error) }
+    Error::Unreachable { action, place: place.to_owned(), failure, source: Box::new(error) }
 }
 
 /// A value as the column or comparison wants it: the server says which type that is.

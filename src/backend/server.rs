@@ -10,6 +10,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::retry::Retry;
 use crate::secret::DatabaseUrl;
 
 /// Where a server listens.
@@ -43,15 +44,22 @@ pub struct Patience {
     pub connect: Duration,
     /// For one statement.
     pub statement: Duration,
+    /// How often it is asked again.
+    pub retry: Retry,
 }
 
 impl Patience {
-    /// For a command that somebody started.
-    pub const COMMAND: Self =
-        Self { connect: Duration::from_secs(10), statement: Duration::from_secs(300) };
     /// For a hook, which everybody waits for.
-    pub const HOOK: Self =
-        Self { connect: Duration::from_secs(2), statement: Duration::from_secs(2) };
+    pub const HOOK: Self = Self {
+        connect: Duration::from_secs(2),
+        statement: Duration::from_secs(2),
+        retry: Retry::NEVER,
+    };
+
+    /// For a command that somebody started.
+    pub fn of_command(retry: Retry) -> Self {
+        Self { connect: Duration::from_secs(10), statement: Duration::from_secs(300), retry }
+    }
 }
 
 /// The parts of a server's URL.

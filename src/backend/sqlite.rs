@@ -12,7 +12,7 @@ use rusqlite::limits::Limit;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 
 use super::{Access, Dialect, Driver, Row, Value};
 
@@ -190,8 +190,12 @@ fn wrap(action: &'static str, place: &str, error: rusqlite::Error) -> Error {
     if matches!(code, Some(ErrorCode::DatabaseCorrupt)) {
         return Error::damaged("archive", place, error.to_string());
     }
-    let transient = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
-    Error::Backend { action, place: place.to_owned(), transient, source: Box::new(error) }
+    let failure = match code {
+        // Half a minute was waited for it already.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Failure::Lost,
+        _ => Failure::Lasting,
+    };
+    Error::Backend { action, place: place.to_owned(), failure, source: Box::new(error) }
 }
 
 impl Driver for Sqlite {

@@ -14,7 +14,7 @@ use rustls::{
 };
 
 use super::server::{Server, TlsMode};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 
 /// The configuration of connections to `server`.
 pub fn client(server: &Server, place: &str) -> Result<ClientConfig> {
@@ -22,7 +22,7 @@ pub fn client(server: &Server, place: &str) -> Result<ClientConfig> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Unreachable {
         action: "encrypt the connection to",
         place: place.to_owned(),
-        transient: false,
+        failure: Failure::Lasting,
         source,
     };
     let builder = ClientConfig::builder_with_provider(provider.clone())

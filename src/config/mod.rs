@@ -14,6 +14,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
 pub use layers::{Environment, Origin, TRACKED_FILE};
@@ -24,6 +25,7 @@ pub use value::Kind;
 
 use crate::error::{Error, Result};
 use crate::model::{RepoLabel, Severity};
+use crate::retry::Retry;
 use crate::secret::DatabaseUrl;
 use layers::Setting;
 use value::Datum;
@@ -172,6 +174,21 @@ impl Config {
         matches!(self.datum("hooks.require_shared"), Some(Datum::Switch(true)))
     }
 
+    /// When and how often a transient failure of the backend is tried again; `seed` where none is
+    /// set.
+    pub fn retry(&self, seed: u64) -> Retry {
+        let seconds = |name| Duration::try_from_secs_f64(self.decimal(name)).unwrap_or_default();
+        Retry {
+            enabled: matches!(self.datum("retry.enabled"), Some(Datum::Switch(true))),
+            max_attempts: u32::try_from(self.count("retry.max_attempts").unwrap_or(1)).unwrap_or(1),
+            initial_delay: seconds("retry.initial_delay"),
+            max_delay: seconds("retry.max_delay"),
+            multiplier: self.decimal("retry.multiplier"),
+            jitter: self.decimal("retry.jitter"),
+            seed: self.count("retry.seed").unwrap_or(seed),
+        }
+    }
+
     /// Every key with its value, in the order of the documentation.
     pub fn values(&self) -> impl Iterator<Item = Value> + '_ {
         KEYS.iter().map(|key| {
@@ -208,6 +225,20 @@ impl Config {
             other => other.to_string(),
         };
         places.map(|it| (it.key.name, text(&it.datum), it.origin.to_string())).collect()
+    }
+
+    fn count(&self, name: &str) -> Option<u64> {
+        match self.datum(name) {
+            Some(Datum::Count(count)) => Some(*count),
+            _ => None,
+        }
+    }
+
+    fn decimal(&self, name: &str) -> f64 {
+        match self.datum(name) {
+            Some(Datum::Decimal(value)) => *value,
+            _ => 0.0,
+        }
     }
 
     fn datum(&self, name: &str) -> Option<&Datum> {

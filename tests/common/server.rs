@@ -93,26 +93,25 @@ impl Server {
         Some(server)
     }
 
-    fn wait(&self) {
+    /// Waits until the server answers.
+    pub fn wait(&self) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(60) {
             let answers = TcpStream::connect(("127.0.0.1", self.port)).is_ok();
-            if answers
-                && self
-                    .client("")
-                    .arg(self.flag())
-                    .arg("SELECT 1")
-                    .output()
-                    .unwrap()
-                    .status
-                    .success()
-            {
+            let asked = || self.client("").arg(self.flag()).arg("SELECT 1").output().unwrap();
+            if answers && asked().status.success() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         panic!("{:?} does not start:\n{log}", self.kind);
+    }
+
+    /// Kills the server as a crash would; it comes back by itself.
+    pub fn kill(&self) {
+        let id = fs::read_to_string(self.folder.join("pid")).unwrap();
+        run(Command::new("kill").args(["-9", id.trim()]));
     }
 
     /// A new database; its name.
@@ -241,11 +240,12 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Runs a server until nobody holds its standard input any more, then removes its folder.
+/// Runs a server, again when it was killed, until nobody holds its standard input any more; then
+/// removes its folder.
 fn guarded(mut server: Command, folder: &Path) -> ChildStdin {
     let log = fs::File::create(folder.join("log")).unwrap();
-    let script =
-        "\"$@\" </dev/null & server=$!; cat >/dev/null; kill -9 $server; wait; rm -rf \"$0\"";
+    let script = "(while :; do \"$@\" </dev/null & echo $! >\"$0/pid\"; wait; sleep 0.2; done) &
+        loop=$!; cat >/dev/null; kill -9 $loop $(cat \"$0/pid\"); wait; rm -rf \"$0\"";
     let mut guard = Command::new("setsid");
     guard.args(["sh", "-c", script]).arg(folder).arg(server.get_program()).args(server.get_args());
     guard.current_dir("/").stdin(Stdio::piped());
@@ -317,7 +317,7 @@ fn mariadb(programs: &Programs, folder: &Path, port: u16) -> ChildStdin {
     server.arg(format!("--port={port}")).arg(format!("--socket={}", folder.join("s").display()));
     server.arg(format!("--ssl-cert={}", folder.join("server.crt").display()));
     server.arg(format!("--ssl-key={}", folder.join("server.key").display()));
-    server.args(["--innodb-flush-log-at-trx-commit=0", "--max-connections=150"]);
+    server.args(["--innodb-flush-log-at-trx-commit=2", "--max-connections=150"]);
     server.args(["--skip-name-resolve", "--innodb-buffer-pool-size=64M"]);
     guarded(server, folder)
 }

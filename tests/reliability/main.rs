@@ -14,5 +14,6 @@ mod concurrency;
 mod corruption;
 mod crash;
 mod parsers;
+mod servers;
 mod shapes;
 mod tampering;

@@ -299,6 +299,18 @@ pub enum Error {
         /// The version that is needed.
         known: i64,
     },
+    /// A step of the schema could not be taken.
+    #[error("step {version} ({name}) of the schema could not be taken in the archive at `{place}`")]
+    Migration {
+        /// Its number.
+        version: i64,
+        /// What it brings.
+        name: &'static str,
+        /// The archive, redacted.
+        place: String,
+        /// What went wrong.
+        source: Box<Error>,
+    },
     /// The archive was made by a newer version.
     #[error(
         "the archive at `{place}` has schema version {found}; this version knows up to {known}"
@@ -385,6 +397,7 @@ impl Error {
             | Self::Config { .. }
             | Self::Untrusted { .. } => ErrorKind::Config,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::Migration { source, .. } => source.kind(),
         }
     }
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use serde_json::{Map, json};
 
 use crate::backend::{
-    Access, Catalog, Driver, LATEST_VERSION, Ledger, LogHead, NewRecord, Sqlite, StoredRecord,
-    apply, check_schema, connect, schema_version,
+    Access, Catalog, Driver, LATEST_VERSION, Ledger, LogHead, Migrated, NewRecord, Sqlite,
+    StoredRecord, apply, check_schema, connect, found_archive, schema_version,
 };
 use crate::blob;
 use crate::clock::Timestamp;
@@ -19,7 +19,7 @@ use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 use crate::retry::Retry;
 
 use super::workspace::ArchivePlace;
-use super::{Content, Workspace};
+use super::{Content, Workspace, migrate};
 
 /// An open archive.
 pub struct Archive {
@@ -38,6 +38,9 @@ pub struct Archive {
 
 /// The home of the logs on a server: it cannot be copied with a clone.
 const SERVER_HOME: &str = "server";
+
+/// Who begins logs and changes schemas by itself.
+const PROGRAM: &str = "git-codex-archive";
 
 /// An event and the row of the item it is about.
 pub type Deed = (Event, Option<i64>);
@@ -71,25 +74,33 @@ impl Archive {
     /// up to date. On a server only [`Archive::init`] does. The caller holds the workspace's lock.
     pub fn create(workspace: &Workspace) -> Result<Self> {
         let mut this = Self::connect(workspace, Access::Create)?;
+        let mut done = Migrated { from: LATEST_VERSION, copy: None };
         if this.shared {
             match schema_version(this.driver.as_mut())? {
                 LATEST_VERSION => {}
                 found => return Err(this.not_ready(found)),
             }
         } else {
-            apply(this.driver.as_mut(), this.now)?;
+            done = apply(this.driver.as_mut(), this.now)?;
         }
-        this.begin_writing(workspace)
+        let mut this = this.begin_writing(workspace)?;
+        migrate::record(&mut this, workspace, PROGRAM, &done)?;
+        Ok(this)
     }
 
     /// The same, and makes the schema wherever it is missing; whether there was none.
     pub fn init(workspace: &Workspace) -> Result<(Self, bool)> {
         let mut this = Self::connect(workspace, Access::Create)?;
         let created = schema_version(this.driver.as_mut())? == 0;
+        let mut done = Migrated { from: LATEST_VERSION, copy: None };
         if created || !this.shared {
-            apply(this.driver.as_mut(), this.now)?;
+            done = apply(this.driver.as_mut(), this.now)?;
+        } else {
+            found_archive(this.driver.as_mut())?;
         }
-        Ok((this.begin_writing(workspace)?, created))
+        let mut this = this.begin_writing(workspace)?;
+        migrate::record(&mut this, workspace, PROGRAM, &done)?;
+        Ok((this, created))
     }
 
     /// Whether the server that the archive is on, if it is on one, lets us in.
@@ -100,7 +111,7 @@ impl Archive {
         Ok(())
     }
 
-    fn begin_writing(mut self, workspace: &Workspace) -> Result<Self> {
+    pub(super) fn begin_writing(mut self, workspace: &Workspace) -> Result<Self> {
         self.home = home_of(&workspace.archive_place()?)?;
         if self.shared {
             self.writer = Some(workspace.clone_id()?);
@@ -118,7 +129,7 @@ impl Archive {
         Error::OlderSchema { place, found, known: LATEST_VERSION }
     }
 
-    fn connect(workspace: &Workspace, access: Access) -> Result<Self> {
+    pub(super) fn connect(workspace: &Workspace, access: Access) -> Result<Self> {
         let writes = access != Access::Read;
         if writes {
             workspace.mend_links()?
@@ -329,7 +340,7 @@ impl Archive {
             let (log, seq, digest) = (head.log.to_string(), head.seq, head.digest.to_string());
             detail.insert("after".to_owned(), json!({"log": log, "seq": seq, "digest": digest}));
         }
-        let mut event = Event::new(Action::LogStart, "git-codex-archive");
+        let mut event = Event::new(Action::LogStart, PROGRAM);
         event.repo = (!repo.is_empty()).then(|| repo.to_owned());
         event.detail = Some(detail);
         let home = self.home.clone();

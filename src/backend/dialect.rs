@@ -34,7 +34,8 @@ impl Dialect {
     /// any length, `{key}` text that an index can hold, `{table}` what follows a table's closing
     /// bracket, `{clustered}` the same for a table that is read in the order of its key, `{view}`
     /// the beginning of a view, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
-    /// `{object:k,v}` a JSON object gathered out of rows.
+    /// `{object:k,v}` a JSON object gathered out of rows,
+    /// `{bytes:x}` the bytes of hex digits, `{now}` the time as we write it.
     pub fn render(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -60,6 +61,8 @@ impl Dialect {
                 "hex" => format!("lower(hex({argument}))"),
                 "uuid" => groups(&format!("lower(hex({argument}))")).join("||'-'||"),
                 "object" => format!("json_group_object({argument})"),
+                "bytes" => format!("X'{argument}'"),
+                "now" => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')".to_owned(),
                 _ => String::new(),
             },
             Self::Postgres => match name {
@@ -71,6 +74,9 @@ impl Dialect {
                 "hex" => format!("encode({argument}, 'hex')"),
                 "uuid" => groups(&format!("encode({argument}, 'hex')")).join("||'-'||"),
                 "object" => format!("COALESCE(json_object_agg({argument})::text, '{{}}')"),
+                "bytes" => format!("decode('{argument}', 'hex')"),
+                "now" => "to_char(clock_timestamp() AT TIME ZONE 'UTC',                           'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+                    .to_owned(),
                 _ => String::new(),
             },
             Self::Mariadb => match name {
@@ -91,6 +97,9 @@ impl Dialect {
                     format!("concat_ws('-',{})", groups.join(","))
                 }
                 "object" => format!("COALESCE(JSON_OBJECTAGG({argument}), '{{}}')"),
+                "bytes" => format!("X'{argument}'"),
+                "now" => "concat(left(date_format(utc_timestamp(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
+                    .to_owned(),
                 _ => String::new(),
             },
         }
@@ -114,6 +123,27 @@ impl Dialect {
             }
         }
         out
+    }
+
+    /// What stands before the schema where it is printed.
+    pub(super) fn preamble(self) -> String {
+        match self {
+            // By it an archive is told from a database of something else.
+            Self::Sqlite => format!("PRAGMA application_id = {SQLITE_APPLICATION_ID};\n\n"),
+            Self::Postgres | Self::Mariadb => String::new(),
+        }
+    }
+
+    /// The queries that take and release the lock of whoever changes the schema, where that is not
+    /// part of a transaction: MariaDB ends one with every statement that makes a table.
+    pub(super) fn migration_lock(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Sqlite | Self::Postgres => None,
+            Self::Mariadb => Some((
+                "SELECT GET_LOCK(concat('codex-archive ', DATABASE()), 60)",
+                "SELECT RELEASE_LOCK(concat('codex-archive ', DATABASE()))",
+            )),
+        }
     }
 
     /// A query for the number of tables of this name that a connection sees.
@@ -140,6 +170,9 @@ impl Dialect {
         }
     }
 }
+
+/// `codxarch` as SQLite's application id, cut to its 31 bits.
+pub(super) const SQLITE_APPLICATION_ID: i64 = 0x636f_6478;
 
 /// Characters of text in an index: four bytes each, of InnoDB's 3,072.
 const MARIADB_KEY_CHARACTERS: u32 = 512;

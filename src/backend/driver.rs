@@ -1,5 +1,7 @@
 //! What every database has to do for us: run a statement inside a transaction.
 
+use std::path::PathBuf;
+
 use crate::error::{Error, Result};
 
 use super::Dialect;
@@ -144,6 +146,12 @@ pub trait Driver: Send {
     fn commit(&mut self) -> Result<()>;
     /// Undoes the transaction.
     fn rollback(&mut self);
+    /// Keeps a copy of the archive beside it, under its name with `name` behind; `None` where that is
+    /// the business of whoever runs the server.
+    fn keep_copy(&mut self, name: &str) -> Result<Option<PathBuf>> {
+        let _ = name;
+        Ok(None)
+    }
     /// Asks the database itself whether its pages, indexes and references are whole; what it
     /// complains of.
     fn integrity(&mut self) -> Result<Vec<String>>;

@@ -14,6 +14,8 @@ mod mariadb;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod roles;
+mod schema;
 mod server;
 mod sqlite;
 #[cfg(feature = "postgres")]
@@ -28,7 +30,12 @@ pub use dialect::Dialect;
 pub use driver::{Driver, Row, Value};
 pub use filter::{ItemFilter, Page};
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
-pub use migrate::{LATEST_VERSION, apply, check_schema, schema_text, schema_version};
+pub use migrate::{
+    Applied, LATEST_VERSION, MIGRATIONS, Migrated, Migration, applied, apply, found_archive,
+    schema_text, schema_version,
+};
+pub use roles::roles_text;
+pub use schema::check_schema;
 pub use server::{Patience, Server};
 pub use sqlite::Sqlite;
 

@@ -4,20 +4,20 @@
 //! triggers, is refused; deleted content is overwritten.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 
 use crate::error::{Error, Failure, Result};
+use crate::fs as files;
 
+use super::dialect::SQLITE_APPLICATION_ID as APPLICATION_ID;
 use super::{Access, Dialect, Driver, Row, Value};
-
-/// `codxarch` as SQLite's application id, cut to its 31 bits.
-const APPLICATION_ID: i64 = 0x636f_6478;
 
 /// What a statement may do. The longest value that we write is a block of evidence, which has at
 /// most 16 MiB before it is compressed.
@@ -28,6 +28,9 @@ const LIMITS: &[(Limit, i32)] = &[
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
 ];
+
+/// Pages that are copied at once.
+const COPY_PAGES: i32 = 1024;
 
 /// A connection to an archive in a file.
 pub struct Sqlite {
@@ -249,6 +252,28 @@ impl Driver for Sqlite {
     fn rollback(&mut self) {
         // A failed statement may have rolled back already.
         let _ = self.connection.execute_batch("ROLLBACK");
+    }
+
+    fn keep_copy(&mut self, name: &str) -> Result<Option<PathBuf>> {
+        let copy = PathBuf::from(format!("{}.{name}", self.place));
+        let half = PathBuf::from(format!("{}.half", copy.display()));
+        let failed = |e| wrap("copy", &self.place, e);
+        let make = || {
+            let mut into = Connection::open(&half)?;
+            Backup::new(&self.connection, &mut into)?.run_to_completion(
+                COPY_PAGES,
+                Duration::ZERO,
+                None,
+            )
+        };
+        // A half copy of an earlier attempt is no database to copy into.
+        if half.exists() {
+            files::remove_file(&half)?;
+        }
+        make().map_err(failed)?;
+        files::rename(&half, &copy)?;
+        files::sync_folder(files::folder_of(&copy))?;
+        Ok(Some(copy))
     }
 
     fn integrity(&mut self) -> Result<Vec<String>> {

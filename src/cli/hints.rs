@@ -110,6 +110,7 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let path = path.to_string_lossy();
             one(format!("mv {} {}", quote(&path), quote(&format!("{path}.foreign"))))
         }
+        Error::Migration { .. } => one("git codex-archive migrate --status".to_owned()),
         Error::OlderSchema { .. } => one("git codex-archive migrate".to_owned()),
         Error::NewerSchema { .. } => one("git codex-archive --version".to_owned()),
         Error::Config { origin, nearest, .. } => configuration(origin, nearest.as_deref()),

@@ -21,8 +21,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
-    cat, config_show, drop, evidence, fsck, health_check, hook, hooks, init, list, log, reconcile,
-    restore, schema, show, status, store, undo, verify,
+    cat, config_show, drop, evidence, fsck, health_check, hook, hooks, init, list, log, migrate,
+    reconcile, restore, schema, show, status, store, undo, verify,
 };
 use context::Context;
 use hints::Place;
@@ -120,6 +120,8 @@ enum Command {
     Init(init::Args),
     /// Print the SQL that makes an archive's tables
     Schema(schema::Args),
+    /// Bring an archive's schema up to date, or show where it stands
+    Migrate(migrate::Args),
     /// Archive files and leave tombstones in their place
     Store(store::Args),
     /// Give an item's bytes back
@@ -246,6 +248,7 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
     let ui = context.ui;
     Ok(match command {
         Command::Init(args) => ui.show(&init::run(context, args)?),
+        Command::Migrate(args) => ui.show(&migrate::run(context, args)?),
         Command::Store(args) => ui.show(&store::run(context, args)?),
         Command::Restore(args) => ui.show(&restore::run(context, args)?),
         Command::Drop(args) => ui.show(&drop::run(context, args)?),

@@ -10,7 +10,9 @@ mod common;
 
 mod encrypted;
 mod main_job;
+mod old_archives;
 mod refusals;
+mod roles;
 mod schema;
 
 use common::TestRepo;

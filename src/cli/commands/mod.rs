@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod init;
 pub mod list;
 pub mod log;
+pub mod migrate;
 pub mod reconcile;
 pub mod restore;
 pub mod schema;

@@ -3,14 +3,16 @@
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
-use crate::backend::{Dialect, schema_text};
+use crate::backend::{Dialect, roles_text, schema_text};
 use crate::cli::report::Report;
 use crate::cli::text::Text;
 use crate::error::{Error, Result};
 
 const EXAMPLES: &str = "Examples:
   git codex-archive schema --dialect sqlite | sqlite3 empty.sqlite
-  git codex-archive schema --dialect postgres | psql archive";
+  git codex-archive schema --dialect postgres | psql archive
+
+For a server also the roles codex_archive_reader, codex_archive_writer and codex_archive_steward.";
 
 /// The options of `schema`.
 #[derive(Debug, clap::Args)]
@@ -32,7 +34,10 @@ pub struct Schema {
 pub fn run(args: &Args) -> Result<Schema> {
     let unknown = || Error::invalid("dialect", &args.dialect, "there is no such dialect");
     let dialect = Dialect::named(&args.dialect).ok_or_else(unknown)?;
-    Ok(Schema { dialect: args.dialect.clone(), sql: schema_text(dialect) })
+    let roles = roles_text(dialect);
+    let between = if roles.is_empty() { "" } else { "\n" };
+    let sql = format!("{}{between}{roles}", schema_text(dialect));
+    Ok(Schema { dialect: args.dialect.clone(), sql })
 }
 
 impl Report for Schema {

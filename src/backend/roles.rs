@@ -1,0 +1,130 @@
+//! Least-privilege roles for an archive on a server, as SQL for its administrator.
+//!
+//! A reader reads. A writer archives, restores and records, and can neither change nor take away
+//! evidence or bytes. A steward may also erase. None of them changes the schema.
+
+use super::Dialect;
+
+/// A table, and what a writer may do there beside reading and adding.
+struct Rights {
+    table: &'static str,
+    /// Columns that a writer may change.
+    writer_updates: &'static str,
+}
+
+const TABLES: &[Rights] = &[
+    // Nobody but the owner of the schema says that a step was taken.
+    Rights { table: "schema_migrations", writer_updates: "" },
+    Rights { table: "meta", writer_updates: "" },
+    Rights { table: "counter", writer_updates: "next" },
+    Rights { table: "run", writer_updates: "" },
+    Rights { table: "run_piece", writer_updates: "" },
+    Rights { table: "batch", writer_updates: "" },
+    Rights { table: "artifact_row", writer_updates: "" },
+    Rights {
+        table: "item_row",
+        writer_updates: "batch_id, artifact_id, git_blob, mode, kind, language, restricted, \
+                         delete_after, restored_at, hidden",
+    },
+    Rights { table: "tag", writer_updates: "" },
+    Rights { table: "metadata", writer_updates: "v" },
+    Rights { table: "log", writer_updates: "head_seq, head_digest, home" },
+    Rights { table: "evidence_block", writer_updates: "" },
+    Rights { table: "evidence", writer_updates: "" },
+    Rights { table: "evidence_writer", writer_updates: "" },
+];
+
+const VIEWS: &[&str] = &["artifact", "item"];
+
+const READER: &str = "codex_archive_reader";
+const WRITER: &str = "codex_archive_writer";
+const STEWARD: &str = "codex_archive_steward";
+
+/// The roles and their grants; empty for an embedded archive, whose rights are those of its file.
+pub fn roles_text(dialect: Dialect) -> String {
+    let head = match dialect {
+        Dialect::Sqlite => return String::new(),
+        Dialect::Postgres => {
+            "-- Roles. To let somebody in:  GRANT codex_archive_writer TO alice;\n".to_owned()
+        }
+        Dialect::Mariadb => "-- Roles. To let somebody in:  GRANT codex_archive_writer TO alice;\n\
+             --                            SET DEFAULT ROLE codex_archive_writer FOR alice;\n"
+            .to_owned(),
+    };
+    let mut out = head;
+    for role in [READER, WRITER, STEWARD] {
+        out.push_str(&create(dialect, role));
+    }
+    if dialect == Dialect::Postgres {
+        // Where everybody may make tables, somebody's could stand before ours.
+        out.push_str("REVOKE CREATE ON SCHEMA public FROM PUBLIC;\n");
+        out.push_str(&format!("GRANT USAGE ON SCHEMA public TO {READER}, {WRITER}, {STEWARD};\n"));
+    }
+    for name in TABLES.iter().map(|it| it.table).chain(VIEWS.iter().copied()) {
+        for role in [READER, WRITER, STEWARD] {
+            out.push_str(&format!("GRANT SELECT ON {name} TO {role};\n"));
+        }
+    }
+    for Rights { table, writer_updates } in TABLES.iter().filter(|it| it.table != LOCK_TABLE) {
+        out.push_str(&format!("GRANT INSERT ON {table} TO {WRITER};\n"));
+        if !writer_updates.is_empty() {
+            out.push_str(&format!("GRANT UPDATE ({writer_updates}) ON {table} TO {WRITER};\n"));
+        }
+        out.push_str(&format!("GRANT INSERT, UPDATE, DELETE ON {table} TO {STEWARD};\n"));
+    }
+    out
+}
+
+/// The table of which writers lock a row, and which they do not change.
+const LOCK_TABLE: &str = "schema_migrations";
+
+fn create(dialect: Dialect, role: &str) -> String {
+    match dialect {
+        Dialect::Postgres => format!(
+            "DO $$ BEGIN CREATE ROLE {role} NOLOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL; END $$;\n"
+        ),
+        Dialect::Sqlite | Dialect::Mariadb => format!("CREATE ROLE IF NOT EXISTS {role};\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, statements};
+    use super::*;
+
+    #[test]
+    fn every_table_and_view_has_its_rights() {
+        for migration in MIGRATIONS {
+            for statement in statements(migration.text, Dialect::Sqlite) {
+                let mut words = statement.split_whitespace();
+                let kind = words.nth(1).unwrap_or_default();
+                let name = words.nth(3).unwrap_or_default();
+                match kind {
+                    "TABLE" => assert!(TABLES.iter().any(|it| it.table == name), "{name}"),
+                    "VIEW" => assert!(VIEWS.contains(&name), "{name}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_writer_takes_nothing_away() {
+        for dialect in [Dialect::Postgres, Dialect::Mariadb] {
+            let text = roles_text(dialect);
+            let of_writer = text.lines().filter(|line| line.ends_with("TO codex_archive_writer;"));
+            assert!(of_writer.clone().count() > 20, "{text}");
+            assert!(!of_writer.clone().any(|line| line.contains("DELETE")));
+            for kept in ["evidence", "evidence_block", "run", "run_piece", "artifact_row"] {
+                let changes = format!(" ON {kept} ");
+                assert!(
+                    !of_writer
+                        .clone()
+                        .any(|line| line.contains("UPDATE") && line.contains(&changes)),
+                    "{kept}"
+                );
+            }
+        }
+    }
+}

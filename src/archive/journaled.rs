@@ -1,46 +1,39 @@
 //! An open archive, and the one door to changing it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Map, json};
 
-use crate::backend::{
-    Access, Catalog, Driver, LATEST_VERSION, Ledger, LogHead, Migrated, NewRecord, Sqlite,
-    StoredRecord, apply, check_schema, connect, found_archive, schema_version,
-};
+use crate::backend::{Catalog, Driver, Ledger, LogHead, NewRecord, StoredRecord, schema_version};
 use crate::blob;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
-use crate::fs::{self as files, Spool};
+use crate::fs::Spool;
 use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 use crate::retry::Retry;
 
-use super::workspace::ArchivePlace;
-use super::{Content, Workspace, migrate};
+use super::Content;
 
 /// An open archive.
 pub struct Archive {
-    driver: Box<dyn Driver>,
-    journal: Journal,
+    pub(super) driver: Box<dyn Driver>,
+    pub(super) journal: Journal,
     /// An append failed: the journal lacks records that the table has.
-    journal_lags: bool,
-    home: String,
+    pub(super) journal_lags: bool,
+    pub(super) home: String,
     /// Whether it is on a server, where other clones write too.
-    shared: bool,
+    pub(super) shared: bool,
     /// This clone, once it writes to a server.
-    writer: Option<CloneId>,
-    now: Timestamp,
-    retry: Retry,
+    pub(super) writer: Option<CloneId>,
+    pub(super) now: Timestamp,
+    pub(super) retry: Retry,
+    /// Whether it is another archive than this clone's own, which the journal tells nothing of.
+    pub(super) apart: bool,
 }
 
-/// The home of the logs on a server: it cannot be copied with a clone.
-const SERVER_HOME: &str = "server";
-
 /// Who begins logs and changes schemas by itself.
-const PROGRAM: &str = "git-codex-archive";
+pub(super) const PROGRAM: &str = "git-codex-archive";
 
 /// An event and the row of the item it is about.
 pub type Deed = (Event, Option<i64>);
@@ -60,109 +53,6 @@ impl Transaction<'_> {
 }
 
 impl Archive {
-    /// Opens the archive of `workspace` for reading; [`Error::NoArchive`] where there is none.
-    pub fn open(workspace: &Workspace) -> Result<Self> {
-        let mut this = Self::connect(workspace, Access::Read)?;
-        if schema_version(this.driver.as_mut())? == 0 {
-            let place = this.driver.place().to_owned();
-            return Err(Error::NoArchive { action: "open the archive", place });
-        }
-        Ok(this)
-    }
-
-    /// Opens the archive of `workspace` for changing; makes an embedded one and brings its schema
-    /// up to date. On a server only [`Archive::init`] does. The caller holds the workspace's lock.
-    pub fn create(workspace: &Workspace) -> Result<Self> {
-        let mut this = Self::connect(workspace, Access::Create)?;
-        let mut done = Migrated { from: LATEST_VERSION, copy: None };
-        if this.shared {
-            match schema_version(this.driver.as_mut())? {
-                LATEST_VERSION => {}
-                found => return Err(this.not_ready(found)),
-            }
-        } else {
-            done = apply(this.driver.as_mut(), this.now)?;
-        }
-        let mut this = this.begin_writing(workspace)?;
-        migrate::record(&mut this, workspace, PROGRAM, &done)?;
-        Ok(this)
-    }
-
-    /// The same, and makes the schema wherever it is missing; whether there was none.
-    pub fn init(workspace: &Workspace) -> Result<(Self, bool)> {
-        let mut this = Self::connect(workspace, Access::Create)?;
-        let created = schema_version(this.driver.as_mut())? == 0;
-        let mut done = Migrated { from: LATEST_VERSION, copy: None };
-        if created || !this.shared {
-            done = apply(this.driver.as_mut(), this.now)?;
-        } else {
-            found_archive(this.driver.as_mut())?;
-        }
-        let mut this = this.begin_writing(workspace)?;
-        migrate::record(&mut this, workspace, PROGRAM, &done)?;
-        Ok((this, created))
-    }
-
-    /// Whether the server that the archive is on, if it is on one, lets us in.
-    pub fn check_reachable(workspace: &Workspace) -> Result<()> {
-        if let ArchivePlace::Server(url) = workspace.archive_place()? {
-            connect(&url, Access::Read, workspace.patience)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn begin_writing(mut self, workspace: &Workspace) -> Result<Self> {
-        self.home = home_of(&workspace.archive_place()?)?;
-        if self.shared {
-            self.writer = Some(workspace.clone_id()?);
-        }
-        self.catch_up()?;
-        Ok(self)
-    }
-
-    /// A server's schema is changed by its operators, not by whoever comes first.
-    fn not_ready(&self, found: i64) -> Error {
-        let place = self.driver.place().to_owned();
-        if found == 0 {
-            return Error::NoArchive { action: "open the archive", place };
-        }
-        Error::OlderSchema { place, found, known: LATEST_VERSION }
-    }
-
-    pub(super) fn connect(workspace: &Workspace, access: Access) -> Result<Self> {
-        let writes = access != Access::Read;
-        if writes {
-            workspace.mend_links()?
-        } else {
-            workspace.check_links()?
-        }
-        let (place, journal) = (workspace.archive_place()?, workspace.journal_file()?);
-        if writes {
-            files::create_folders(files::folder_of(&journal))?;
-        }
-        let driver: Box<dyn Driver> = match &place {
-            ArchivePlace::Server(url) => connect(url, access, workspace.patience)?,
-            ArchivePlace::File(file) => {
-                if writes {
-                    files::create_folders(files::folder_of(file))?;
-                }
-                let mut driver = Sqlite::open(file, access)?;
-                check_schema(&mut driver)?;
-                Box::new(driver)
-            }
-        };
-        Ok(Self {
-            driver,
-            journal: Journal::at(journal),
-            journal_lags: false,
-            home: home_of(&place).unwrap_or_default(),
-            shared: matches!(place, ArchivePlace::Server(_)),
-            writer: None,
-            now: workspace.now(),
-            retry: workspace.patience.retry,
-        })
-    }
-
     pub(super) fn driver(&mut self) -> &mut dyn Driver {
         self.driver.as_mut()
     }
@@ -272,9 +162,17 @@ impl Archive {
         Ok((value, records))
     }
 
+    /// Says that records came into the table that the journal lacks: the next deed appends them.
+    pub(super) fn note_new_records(&mut self) {
+        self.journal_lags = true;
+    }
+
     /// Appends the lines of a deed that is recorded; behind an append that failed also what that
     /// one lacks, for the order of the journal is that of the table.
     fn append_to_journal(&mut self, lines: &[String]) -> Result<()> {
+        if self.apart {
+            return Ok(());
+        }
         let lagged = std::mem::replace(&mut self.journal_lags, true);
         if lagged {
             self.catch_up()?;
@@ -322,6 +220,11 @@ impl Archive {
                 return Ok(head.clone());
             }
         }
+        // Records that came from another archive are continued, not begun anew.
+        let before = match before {
+            Some(head) => Some(head),
+            None => self.ledger().newest_log(repo)?,
+        };
         self.begin_log(repo, DeedId::random(), now, before.as_ref(), lines)
     }
 
@@ -391,7 +294,10 @@ impl Archive {
     /// Appends to the journal what the table has and the journal, after a crash or a
     /// `git clean`, has not. A journal whose end the table does not know is left alone:
     /// `evidence verify` tells.
-    fn catch_up(&mut self) -> Result<()> {
+    pub(super) fn catch_up(&mut self) -> Result<()> {
+        if self.apart {
+            return Ok(());
+        }
         let mut after = match self.journal.tail()?.last {
             LastLine::Absent | LastLine::Empty => 0,
             LastLine::Line { record: Ok(record), digest } => {
@@ -433,7 +339,11 @@ pub(super) fn check_artifact(
 }
 
 /// The stored bytes of an artifact, as they were written; `None` when it was purged.
-fn frame_of(catalog: &mut Catalog<'_>, artifact: i64, sha256: &Digest) -> Result<Option<Vec<u8>>> {
+pub(super) fn frame_of(
+    catalog: &mut Catalog<'_>,
+    artifact: i64,
+    sha256: &Digest,
+) -> Result<Option<Vec<u8>>> {
     let Some((frame, frame_sha256)) = catalog.frame(artifact)? else {
         return Ok(None);
     };
@@ -464,13 +374,6 @@ pub fn record_of(stored: &StoredRecord) -> Result<Record> {
         return Err(damaged(escape_line(&why)));
     }
     Ok(record)
-}
-
-/// Where an archive stands: of a file its inode and path.
-fn home_of(place: &ArchivePlace) -> Result<String> {
-    let ArchivePlace::File(file) = place else { return Ok(SERVER_HOME.to_owned()) };
-    let meta = fs::metadata(file).map_err(Error::io("look at", file))?;
-    Ok(format!("{} {}", meta.ino(), file.display()))
 }
 
 /// Whether a file at `now` is a copy of the one at `then`: a moved file keeps its inode, one put

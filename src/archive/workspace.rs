@@ -307,9 +307,15 @@ impl Workspace {
 
     /// Refuses a file, or somebody else's link, where one of our links belongs.
     pub fn check_links(&self) -> Result<()> {
+        self.check_links_but(None)
+    }
+
+    /// The same, but for the file `adopted`, which is about to be put aside.
+    pub(super) fn check_links_but(&self, adopted: Option<&Path>) -> Result<()> {
         self.check_folders()?;
         for (link, target) in self.links()? {
             match fs::symlink_metadata(&link) {
+                Ok(meta) if meta.is_file() && adopted == Some(link.as_path()) => {}
                 Ok(meta) if meta.is_symlink() && is_ours(&link, &target) => {}
                 // Where the link was missing, the sqlite3 program leaves an empty file.
                 Ok(meta) if meta.is_file() && meta.len() == 0 => {}
@@ -321,6 +327,38 @@ impl Workspace {
             }
         }
         Ok(())
+    }
+
+    /// Whether `file` is a regular file where one of our links belongs.
+    pub(super) fn is_in_links_place(&self, file: &Path) -> bool {
+        let is_file = fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
+        is_file && self.links().is_ok_and(|links| links.iter().any(|(link, _)| link == file))
+    }
+
+    /// Puts a file that stands where one of our links belongs aside, with its side files, and makes
+    /// the link; any other file stays where it is.
+    pub fn put_aside(&self, file: &Path) -> Result<()> {
+        if !self.is_in_links_place(file) {
+            return Ok(());
+        }
+        let named = |behind: &str| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(behind);
+            PathBuf::from(name)
+        };
+        let mut aside = "-adopted".to_owned();
+        let mut number = 1;
+        while named(&aside).exists() {
+            number += 1;
+            aside = format!("-adopted-{number}");
+        }
+        for side in ["-wal", "-shm"] {
+            if named(side).exists() {
+                files::rename(&named(side), &named(&format!("{aside}{side}")))?;
+            }
+        }
+        files::rename(file, &named(&aside))?;
+        self.mend_links()
     }
 
     /// Makes missing links beside an archive that is there, as far as that can be done: for

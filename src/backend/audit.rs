@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::model::{DeedId, Item};
+use crate::model::{DeedId, Item, TombstoneId};
 
 use super::Catalog;
 use super::catalog::{ITEM, item_of, path_hash};
@@ -24,6 +24,34 @@ pub struct ItemRow {
 }
 
 impl Catalog<'_> {
+    /// The items behind `after` in the order of their ids, hidden ones too, at most `limit`; that
+    /// order is the same in every archive. A row that cannot be read is an error.
+    pub fn item_rows_by_id(
+        &mut self,
+        after: Option<&TombstoneId>,
+        limit: u64,
+    ) -> Result<Vec<ItemRow>> {
+        let sql = format!("{ITEM} WHERE i.tombstone > ? ORDER BY i.tombstone LIMIT ?");
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let rows = self.driver.query(&sql, &[after.into(), limit.into()])?;
+        let items = rows.iter().map(item_of).collect::<Result<Vec<_>>>()?;
+        let items = self.complete(items)?;
+        let whole = rows.iter().zip(items).map(|(row, item)| {
+            let damaged = || {
+                let name = item.tombstone.to_string();
+                Error::damaged("item", name, "its deed is no id")
+            };
+            Ok(ItemRow {
+                deed: DeedId::from_slice(row.bytes(21)?).ok_or_else(damaged)?,
+                is_found_by_path: row.int(22)? == path_hash(&item.path),
+                restored_at: row.text_or_null(16)?.map(str::to_owned),
+                hidden: row.int(20)? != 0,
+                item,
+            })
+        });
+        whole.collect()
+    }
+
     /// The items behind the row `after`, at most `limit`: the row's number, and the item unless the
     /// row cannot be read. A row whose batch or artifact is gone is left out.
     pub fn item_rows(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, Result<ItemRow>)>> {

@@ -56,7 +56,7 @@ pub struct NewItem<'a> {
 pub(super) const ITEM: &str =
     "SELECT i.id, i.tombstone, b.repo, i.path, a.sha256, a.size_bytes, a.run_length,
   i.mode, i.git_blob, b.reason, b.commit_sha, i.kind, i.language, b.actor, b.at, a.purged_at,
-  i.restored_at, i.restricted, i.delete_after, a.id, i.hidden
+  i.restored_at, i.restricted, i.delete_after, a.id, i.hidden, b.deed, i.path_hash
 FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = i.artifact_id";
 
 /// The tables of items and artifacts.
@@ -269,19 +269,32 @@ impl<'a> Catalog<'a> {
 
     /// The items with their tags and metadata.
     pub fn complete(&mut self, mut items: Vec<Item>) -> Result<Vec<Item>> {
-        for item in &mut items {
-            let of = [Value::from(item.row_id)];
-            let sql = "SELECT tag FROM tag WHERE item_id = ? ORDER BY tag";
-            let tags = self.driver.query(sql, &of)?;
-            item.tags =
-                tags.iter().map(|row| row.text(0).map(str::to_owned)).collect::<Result<_>>()?;
-            let rows = self.driver.query("SELECT k, v FROM metadata WHERE item_id = ?", &of)?;
-            let pair = |row: &Row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
-            item.metadata = rows.iter().map(pair).collect::<Result<BTreeMap<_, _>>>()?;
+        for items in items.chunks_mut(COMPLETED_AT_ONCE) {
+            let rows: Vec<Value> = items.iter().map(|item| item.row_id.into()).collect();
+            let marks = vec!["?"; rows.len()].join(", ");
+            let at: BTreeMap<i64, usize> =
+                items.iter().enumerate().map(|(at, item)| (item.row_id, at)).collect();
+            let sql =
+                format!("SELECT item_id, tag FROM tag WHERE item_id IN ({marks}) ORDER BY tag");
+            for row in self.driver.query(&sql, &rows)? {
+                let item = at.get(&row.int(0)?).map(|at| &mut items[*at]);
+                item.into_iter()
+                    .try_for_each(|item| row.text(1).map(|tag| item.tags.push(tag.to_owned())))?;
+            }
+            let sql = format!("SELECT item_id, k, v FROM metadata WHERE item_id IN ({marks})");
+            for row in self.driver.query(&sql, &rows)? {
+                if let Some(at) = at.get(&row.int(0)?) {
+                    let (key, value) = (row.text(1)?.to_owned(), row.text(2)?.to_owned());
+                    items[*at].metadata.insert(key, value);
+                }
+            }
         }
         Ok(items)
     }
 }
+
+/// Items whose tags and metadata are asked for in one query.
+const COMPLETED_AT_ONCE: usize = 200;
 
 /// Takes `count` row numbers of `table`; returns the first.
 pub(super) fn reserve(driver: &mut dyn Driver, table: &str, count: u64) -> Result<i64> {

@@ -79,7 +79,7 @@ struct BlockPlace {
 
 /// The tables of evidence.
 pub struct Ledger<'a> {
-    driver: &'a mut dyn Driver,
+    pub(super) driver: &'a mut dyn Driver,
 }
 
 const RECORD: &str =
@@ -138,6 +138,18 @@ impl<'a> Ledger<'a> {
         writer: Option<CloneId>,
         records: &[NewRecord],
     ) -> Result<()> {
+        self.append_behind(0, head, deed, writer, records)
+    }
+
+    /// The same, behind `before` records of the same deed.
+    pub fn append_behind(
+        &mut self,
+        before: usize,
+        head: &LogHead,
+        deed: DeedId,
+        writer: Option<CloneId>,
+        records: &[NewRecord],
+    ) -> Result<()> {
         let Some(last) = records.last() else { return Ok(()) };
         let moved = self.driver.execute(
             "UPDATE log SET head_seq = ?, head_digest = ? WHERE id = ? AND head_seq = ?",
@@ -153,7 +165,8 @@ impl<'a> Ledger<'a> {
         }
         let mut seq = head.seq + 1;
         for (block, part) in records.chunks(BLOCK_RECORDS).enumerate() {
-            let at = BlockPlace { log_row: head.row_id, deed, n: block * BLOCK_RECORDS, writer };
+            let n = before + block * BLOCK_RECORDS;
+            let at = BlockPlace { log_row: head.row_id, deed, n, writer };
             self.append_block(&at, seq, part)?;
             seq += part.len() as u64;
         }
@@ -319,7 +332,7 @@ fn digest_in(row: &Row, column: usize) -> Result<Digest> {
         .ok_or_else(|| Error::damaged("record", format!("column {column}"), "it is not a digest"))
 }
 
-fn head_of(row: &Row) -> Result<LogHead> {
+pub(super) fn head_of(row: &Row) -> Result<LogHead> {
     let damaged = || Error::damaged("log", "row", "its id is not valid");
     Ok(LogHead {
         row_id: row.int(0)?,

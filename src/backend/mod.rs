@@ -20,6 +20,7 @@ mod server;
 mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
+mod transfer;
 
 use crate::error::{Error, Result};
 use crate::secret::DatabaseUrl;
@@ -38,6 +39,7 @@ pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};
 pub use sqlite::Sqlite;
+pub use transfer::{ArtifactRow, BatchRow};
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

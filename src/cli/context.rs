@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::hints::Place;
 use super::ui::Ui;
 use crate::archive::{Archive, Opening, Workspace};
-use crate::config::Environment;
+use crate::config::{BackendKind, Environment};
 use crate::error::{Error, Result};
 use crate::model::Actor;
 
@@ -38,6 +38,23 @@ impl<'a> Context<'a> {
     /// The same once more, after the configuration was written.
     pub fn reopen(&self) -> Result<Self> {
         Self::open(self.ui, self.file.as_deref(), &[])
+    }
+
+    /// The same repository with another archive, at `url` or, where that is `env:NAME`, at the URL in
+    /// that environment variable.
+    pub fn at(&self, url: &str) -> Result<Self> {
+        let url = match url.strip_prefix("env:") {
+            None => url.to_owned(),
+            Some(name) => std::env::var(name).map_err(|_| {
+                Error::invalid("URL", format!("env:{name}"), "no such variable is set, in UTF-8")
+            })?,
+        };
+        let backend = match BackendKind::of_url(&url) {
+            Some(kind) => vec![("backend.backend", kind.to_string())],
+            None => Vec::new(),
+        };
+        let flags: Vec<_> = [("backend.url", url)].into_iter().chain(backend).collect();
+        Self::open(self.ui, self.file.as_deref(), &flags)
     }
 
     /// Who does it: `--by`, else `CODEX_ACTOR`, else git's `user.email`.

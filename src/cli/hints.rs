@@ -107,8 +107,11 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
         Error::NoRepository { .. } => one("git init && git codex-archive init".to_owned()),
         Error::NoArchive { .. } => one("git codex-archive init".to_owned()),
         Error::TwoArchives { path, .. } => {
-            let path = path.to_string_lossy();
-            one(format!("mv {} {}", quote(&path), quote(&format!("{path}.foreign"))))
+            let name = path.to_string_lossy();
+            let aside = format!("mv {} {}", quote(&name), quote(&format!("{name}.foreign")));
+            let is_archive = path.is_file() && path.extension().is_some_and(|it| it == "sqlite");
+            let adopt = format!("git codex-archive import --adopt {}", quote(&name));
+            if is_archive { vec![adopt, aside] } else { vec![aside] }
         }
         Error::Migration { .. } => one("git codex-archive migrate --status".to_owned()),
         Error::OlderSchema { .. } => one("git codex-archive migrate".to_owned()),

@@ -21,8 +21,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
-    cat, config_show, drop, evidence, fsck, health_check, hook, hooks, init, list, log, migrate,
-    reconcile, restore, schema, show, status, store, undo, verify,
+    cat, config_show, copy, drop, evidence, export, fsck, health_check, hook, hooks, import, init,
+    list, log, migrate, reconcile, restore, schema, show, status, store, undo, verify,
 };
 use context::Context;
 use hints::Place;
@@ -150,6 +150,12 @@ enum Command {
     Evidence(evidence::Args),
     /// Prove every byte of the archive
     Fsck(fsck::Args),
+    /// Print what the archive says of its items
+    Export(export::Args),
+    /// Take another archive's file into this one
+    Import(import::Args),
+    /// Bring a whole archive into another one
+    Copy(copy::Args),
     /// Show what is set, and by whom
     ConfigShow(config_show::Args),
     /// Check whether the archive is well
@@ -262,6 +268,9 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Hooks(args) => hooks::run(context, args)?,
         Command::Evidence(args) => evidence::run(context, args)?,
         Command::Fsck(args) => ui.show(&fsck::run(context, args)?),
+        Command::Export(args) => ui.show(&export::run(context, args)?),
+        Command::Import(args) => ui.show(&import::run(context, args)?),
+        Command::Copy(args) => ui.show(&copy::run(context, args)?),
         Command::ConfigShow(args) => ui.show(&config_show::run(context, args)?),
         Command::HealthCheck(args) => ui.show(&health_check::run(context, args)?),
         Command::Status(args) => ui.show(&status::run(context, args)?),

@@ -14,7 +14,7 @@ use super::report::{Failure, Form, Report};
 use super::text::{FAINT, ODD, PLAIN, Text};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::git::Bytes as _;
-use crate::model::is_bidi_control;
+use crate::model::harmless_json;
 use crate::progress::Progress;
 
 /// How long work goes on before anything is said of it.
@@ -123,7 +123,7 @@ impl Ui {
     }
 
     fn json(&self, report: &impl Serialize, to: Stream) -> io::Result<()> {
-        let mut line = harmless(&serde_json::to_string_pretty(report)?);
+        let mut line = harmless_json(&serde_json::to_string_pretty(report)?);
         line.push('\n');
         clean(match to {
             Stream::Output => io::stdout().lock().write_all(line.as_bytes()),
@@ -205,23 +205,6 @@ impl Ui {
     }
 }
 
-/// The same JSON, with what steers a terminal escaped: serde leaves DEL, the C1 and the bidi
-/// characters as they are. They can stand in strings only.
-fn harmless(json: &str) -> String {
-    let steers = |c: char| (c.is_control() && c != '\n') || is_bidi_control(c);
-    if !json.contains(steers) {
-        return json.to_owned();
-    }
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            c if steers(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// A closed pipe is a clean end: whoever read has read enough.
 fn clean(written: io::Result<()>) -> io::Result<()> {
     match written {
@@ -266,11 +249,12 @@ impl Progress for Meter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::is_bidi_control;
 
     #[test]
     fn json_steers_no_terminal_and_means_the_same() {
         let value = serde_json::json!({"a": "\u{1b}[2J\u{9b}1m\u{7f}\u{202e}é\n", "b": [1]});
-        let text = harmless(&serde_json::to_string_pretty(&value).unwrap());
+        let text = harmless_json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || is_bidi_control(c)));
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }

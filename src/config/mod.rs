@@ -43,6 +43,11 @@ pub enum BackendKind {
 
 impl BackendKind {
     /// The word in configuration and reports.
+    pub fn of_url(url: &str) -> Option<Self> {
+        url.split_once("://").and_then(|(scheme, _)| url::backend_of(scheme))
+    }
+
+    /// Its word in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",

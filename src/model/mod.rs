@@ -7,7 +7,7 @@ mod item;
 mod label;
 mod path;
 
-pub use actor::{Actor, escape_line};
+pub use actor::{Actor, escape_line, harmless_json};
 pub use finding::{Finding, Rule, Severity};
 pub use id::{
     ArchiveId, CloneId, DeedId, Digest, Digester, GitOid, LogId, TombstoneId, hex, unhex,

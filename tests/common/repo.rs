@@ -224,7 +224,7 @@ impl TestRepo {
 
     // Commands.
 
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = self.world.command(program, &self.cwd);
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(uid) = self.user {

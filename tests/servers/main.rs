@@ -10,6 +10,7 @@ mod common;
 
 mod encrypted;
 mod main_job;
+mod moving;
 mod old_archives;
 mod refusals;
 mod roles;

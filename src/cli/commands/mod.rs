@@ -2,12 +2,15 @@
 
 pub mod cat;
 pub mod config_show;
+pub mod copy;
 pub mod drop;
 pub mod evidence;
+pub mod export;
 pub mod fsck;
 pub mod health_check;
 pub mod hook;
 pub mod hooks;
+pub mod import;
 pub mod init;
 pub mod list;
 pub mod log;

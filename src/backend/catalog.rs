@@ -240,13 +240,15 @@ impl<'a> Catalog<'a> {
 
     /// One page of items, newest first, with tags and metadata.
     pub fn list(&mut self, filter: &ItemFilter, page: Page) -> Result<Vec<Item>> {
-        let (clauses, mut values) = filter.clauses();
+        let (clauses, mut values) = filter.clauses(self.driver.dialect());
         let mut sql = format!("{ITEM} WHERE i.hidden = 0{clauses}");
         if let Some(after) = page.after {
             sql.push_str(" AND i.id < ?");
             values.push(after.into());
         }
-        sql.push_str(" ORDER BY i.id DESC LIMIT ?");
+        // With a sign before it, no database walks through all items for the sake of their order.
+        let order = if filter.is_wide() { "i.id" } else { "+i.id" };
+        sql.push_str(&format!(" ORDER BY {order} DESC LIMIT ?"));
         values.push(page.limit.into());
         let rows = self.driver.query(&sql, &values)?;
         let items = rows.iter().map(item_of).collect::<Result<Vec<_>>>()?;

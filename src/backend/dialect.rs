@@ -35,7 +35,7 @@ impl Dialect {
     /// bracket, `{clustered}` the same for a table that is read in the order of its key, `{view}`
     /// the beginning of a view, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
     /// `{object:k,v}` a JSON object gathered out of rows,
-    /// `{bytes:x}` the bytes of hex digits, `{now}` the time as we write it.
+    /// `{start:x}` the beginning of a long text as an index has it, `{bytes:x}` the bytes of hex digits, `{now}` the time as we write it.
     pub fn render(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -61,6 +61,7 @@ impl Dialect {
                 "hex" => format!("lower(hex({argument}))"),
                 "uuid" => groups(&format!("lower(hex({argument}))")).join("||'-'||"),
                 "object" => format!("json_group_object({argument})"),
+                "start" => start_of(argument),
                 "bytes" => format!("X'{argument}'"),
                 "now" => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')".to_owned(),
                 _ => String::new(),
@@ -74,6 +75,7 @@ impl Dialect {
                 "hex" => format!("encode({argument}, 'hex')"),
                 "uuid" => groups(&format!("encode({argument}, 'hex')")).join("||'-'||"),
                 "object" => format!("COALESCE(json_object_agg({argument})::text, '{{}}')"),
+                "start" => format!("({})", start_of(argument)),
                 "bytes" => format!("decode('{argument}', 'hex')"),
                 "now" => "to_char(clock_timestamp() AT TIME ZONE 'UTC',                           'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
                     .to_owned(),
@@ -97,6 +99,7 @@ impl Dialect {
                     format!("concat_ws('-',{})", groups.join(","))
                 }
                 "object" => format!("COALESCE(JSON_OBJECTAGG({argument}), '{{}}')"),
+                "start" => format!("{argument}({START_CHARACTERS})"),
                 "bytes" => format!("X'{argument}'"),
                 "now" => "concat(left(date_format(utc_timestamp(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
                     .to_owned(),
@@ -161,6 +164,23 @@ impl Dialect {
         }
     }
 
+    /// The beginning of the text in `column`, as the index on it has it.
+    pub(super) fn start(self, column: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres => start_of(column),
+            // There the index is of the column itself.
+            Self::Mariadb => column.to_owned(),
+        }
+    }
+
+    /// The beginning of `text`, to be compared with [`Dialect::start`].
+    pub(super) fn start_key(self, text: &str) -> String {
+        match self {
+            Self::Sqlite | Self::Postgres => text.chars().take(START_CHARACTERS).collect(),
+            Self::Mariadb => text.to_owned(),
+        }
+    }
+
     /// `expression`, a sum, as a 64-bit integer: servers add up in wider types.
     pub(super) fn integer(self, expression: &str) -> String {
         match self {
@@ -176,6 +196,13 @@ pub(super) const SQLITE_APPLICATION_ID: i64 = 0x636f_6478;
 
 /// Characters of text in an index: four bytes each, of InnoDB's 3,072.
 const MARIADB_KEY_CHARACTERS: u32 = 512;
+
+/// Characters of a long text that an index holds: PostgreSQL's rows of an index have 2,704 bytes.
+const START_CHARACTERS: usize = 200;
+
+fn start_of(column: &str) -> String {
+    format!("substr({column}, 1, {START_CHARACTERS})")
+}
 
 /// The groups of a UUID, out of an expression for its 32 hex digits.
 fn groups(hex: &str) -> [String; 5] {

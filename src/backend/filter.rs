@@ -2,7 +2,7 @@
 
 use crate::model::{ItemState, Reason, RepoPath};
 
-use super::Value;
+use super::{Dialect, Value};
 
 /// Which items to list; everything that is set must fit.
 #[derive(Debug, Clone, Default)]
@@ -33,48 +33,63 @@ pub struct Page {
 }
 
 impl ItemFilter {
-    /// The filter as SQL and its values.
-    pub(super) fn clauses(&self) -> (String, Vec<Value>) {
+    /// The filter as SQL and its values. Each clause names what an index finds.
+    pub(super) fn clauses(&self, dialect: Dialect) -> (String, Vec<Value>) {
         let mut clauses = String::new();
         let mut values = Vec::new();
-        let mut add = |clause: &str, value: Value| {
-            clauses.push_str(clause);
-            values.push(value);
-        };
-        if let Some(repo) = &self.repo {
-            add(" AND b.repo = ?", repo.as_str().into());
-        }
-        if let Some(by) = &self.by {
-            add(" AND b.actor = ?", by.as_str().into());
-        }
-        if let Some(reason) = self.reason {
-            add(" AND b.reason = ?", reason.as_str().into());
-        }
-        if let Some(since) = &self.since {
-            add(" AND b.at >= ?", since.as_str().into());
+        let batch = [
+            ("repo = ?", self.repo.as_deref()),
+            ("actor = ?", self.by.as_deref()),
+            ("reason = ?", self.reason.map(Reason::as_str)),
+            ("at >= ?", self.since.as_deref()),
+        ];
+        for (condition, value) in batch {
+            if let Some(value) = value {
+                clauses.push_str(&format!(
+                    " AND i.batch_id IN (SELECT id FROM batch WHERE {condition})"
+                ));
+                values.push(value.into());
+            }
         }
         if let Some(tag) = &self.tag {
-            let clause = " AND EXISTS (SELECT 1 FROM tag t WHERE t.item_id = i.id AND t.tag = ?)";
-            add(clause, tag.as_str().into());
+            clauses.push_str(" AND i.id IN (SELECT item_id FROM tag WHERE tag = ?)");
+            values.push(tag.as_str().into());
         }
-        match self.state {
-            Some(ItemState::Purged) => clauses.push_str(" AND a.purged_at IS NOT NULL"),
-            Some(ItemState::Restored) => {
-                clauses.push_str(" AND a.purged_at IS NULL AND i.restored_at IS NOT NULL");
+        clauses.push_str(match self.state {
+            Some(ItemState::Purged) => {
+                " AND i.artifact_id IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
             }
-            Some(ItemState::Archived) => {
-                clauses.push_str(" AND a.purged_at IS NULL AND i.restored_at IS NULL");
-            }
-            None => {}
-        }
+            Some(ItemState::Restored) => " AND a.purged_at IS NULL AND i.restored_at IS NOT NULL",
+            Some(ItemState::Archived) => " AND a.purged_at IS NULL AND i.restored_at IS NULL",
+            None => "",
+        });
         if let Some(path) = &self.path {
-            // Everything in a folder sorts between `folder/` and `folder0`, the next byte.
             let path = path.to_string();
-            clauses.push_str(" AND (i.path = ? OR (i.path >= ? AND i.path < ?))");
-            values.push(path.as_str().into());
-            values.push(format!("{path}/").into());
-            values.push(format!("{path}0").into());
+            // Everything in a folder sorts between `folder/` and `folder0`, the next byte.
+            let bounds = [path.clone(), format!("{path}/"), format!("{path}0")];
+            let start = dialect.start("i.path");
+            clauses.push_str(&format!(
+                " AND (({start} = ? AND i.path = ?)
+                   OR ({start} >= ? AND {start} < ? AND i.path >= ? AND i.path < ?))"
+            ));
+            let [whole, low, high] = &bounds;
+            let key = |text: &str| dialect.start_key(text);
+            // What is cut ends before its bound does; nothing sorts behind this and before that.
+            let above = if key(high) == *high { key(high) } else { key(high) + "\u{10ffff}" };
+            for value in [key(whole), whole.clone(), key(low), above, low.clone(), high.clone()] {
+                values.push(value.into());
+            }
         }
         (clauses, values)
+    }
+
+    /// Whether most items may fit: then the newest are looked through, and else what fits is looked
+    /// up and put in order.
+    pub(super) fn is_wide(&self) -> bool {
+        let named = [&self.repo, &self.tag, &self.since, &self.by];
+        named.iter().all(|it| it.is_none())
+            && self.reason.is_none()
+            && self.path.is_none()
+            && matches!(self.state, None | Some(ItemState::Archived))
     }
 }

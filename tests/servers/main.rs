@@ -12,6 +12,7 @@ mod encrypted;
 mod main_job;
 mod moving;
 mod old_archives;
+mod plans;
 mod refusals;
 mod roles;
 mod schema;

@@ -11,10 +11,11 @@ use crate::backend::{
     apply, check_schema, connect, schema_version,
 };
 use crate::blob;
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
 use crate::fs::{self as files, Spool};
+use crate::logging::Timer;
 use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 
 use super::workspace::ArchivePlace;
@@ -32,6 +33,9 @@ pub struct Archive {
     /// This clone, once it writes to a server.
     writer: Option<CloneId>,
     now: Timestamp,
+    /// Since when the deed at hand is measured, if durations are.
+    measured: Option<Stopwatch>,
+    measures: bool,
 }
 
 /// The home of the logs on a server: it cannot be copied with a clone.
@@ -55,6 +59,9 @@ impl Transaction<'_> {
 }
 
 impl Archive {
+    /// The newest schema that this version of the program makes.
+    pub const LATEST_SCHEMA: i64 = LATEST_VERSION;
+
     /// Opens the archive of `workspace` for reading; [`Error::NoArchive`] where there is none.
     pub fn open(workspace: &Workspace) -> Result<Self> {
         let mut this = Self::connect(workspace, Access::Read)?;
@@ -146,7 +153,19 @@ impl Archive {
             shared: matches!(place, ArchivePlace::Server(_)),
             writer: None,
             now: workspace.now(),
+            measured: workspace.config.measures().then(Stopwatch::start),
+            measures: workspace.config.measures(),
         })
+    }
+
+    /// Begins to measure a deed; without this it is measured since the archive was opened.
+    pub(super) fn measure(&mut self) {
+        self.measured = self.measures.then(Stopwatch::start);
+    }
+
+    /// How long the deed has taken so far, for its record; `None` where durations are not measured.
+    pub(super) fn measured_ms(&self) -> Option<u64> {
+        self.measured.map(|since| since.elapsed_whole_ms())
     }
 
     /// Items and artifacts, for reading.
@@ -260,6 +279,7 @@ impl Archive {
     /// Appends the lines of a deed that is recorded; behind an append that failed also what that
     /// one lacks, for the order of the journal is that of the table.
     fn append_to_journal(&mut self, lines: &[String]) -> Result<()> {
+        let _timer = Timer::phase("journal");
         let lagged = std::mem::replace(&mut self.journal_lags, true);
         if lagged {
             self.catch_up()?;

@@ -12,6 +12,7 @@ mod mariadb;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod scratch;
 mod server;
 mod sqlite;
 #[cfg(feature = "postgres")]

@@ -3,10 +3,9 @@
 //! Promises: only reads (the smoke test, which is asked for, leaves nothing); one check that fails
 //! keeps no other from being made.
 
+mod around;
+
 use std::error::Error as _;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -14,26 +13,15 @@ use crate::clock::Stopwatch;
 use crate::config::BackendKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evidence::LastLine;
-use crate::fs as files;
 use crate::logging::About;
 
 use super::fsck::{FsckReport, check_evidence};
 use super::journaled::record_of;
 use super::smoke::smoke;
-use super::workspace::ArchivePlace;
-use super::{Archive, Workspace, pending};
+use super::{Archive, Workspace};
 
 /// Items of which a sample is decoded and hashed.
 const SAMPLE: u64 = 16;
-
-/// Less free space than this is worth a warning, in bytes.
-const LOW_BYTES: u64 = 256 << 20;
-
-/// Fewer free files than this are worth a warning.
-const LOW_FILES: u64 = 1024;
-
-/// Another command that holds the lock for longer than this is worth a warning.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Clocks of several machines may differ by this much, in milliseconds.
 const CLOCK_TOLERANCE_MS: i64 = 1000;
@@ -128,7 +116,7 @@ pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthRep
     if let Some(archive) = &mut opened {
         of_archive(workspace, archive, &mut report);
     }
-    around(workspace, &mut report);
+    around::check(workspace, &mut report);
     if options.smoke && opened.is_some() {
         drop(opened);
         smoke(workspace, &mut report);
@@ -224,21 +212,7 @@ fn of_archive(workspace: &Workspace, archive: &mut Archive, report: &mut HealthR
     report.check("clock", || check_clock(workspace, archive));
 }
 
-fn around(workspace: &Workspace, report: &mut HealthReport) {
-    report.check("interrupted-deeds", || {
-        let waiting = pending(workspace)?;
-        let mut deeds = waiting.deeds();
-        deeds.extend(waiting.first_damage().map(|error| error.to_string()));
-        Ok(none_of(&deeds, "none"))
-    });
-    report.check("lock", || check_lock(workspace));
-    // Where no place is known `connection` has said why.
-    if let Ok(place) = workspace.archive_place() {
-        report.add("place", place_of(workspace, &place));
-        report.check("disk-space", || check_room(workspace, &place));
-    }
-}
-
+/// Fine, unless there are complaints.
 fn none_of(complaints: &[String], well: &str) -> Seen {
     match complaints.first() {
         None => Seen::Fine(well.to_owned()),
@@ -291,77 +265,10 @@ fn check_clock(workspace: &Workspace, archive: &mut Archive) -> Result<Seen> {
     })
 }
 
-/// Whether the lock of our changing commands is free, or becomes free soon.
-fn check_lock(workspace: &Workspace) -> Result<Seen> {
-    let path = workspace.store_folder().join("lock");
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Seen::Fine("free".to_owned()));
-        }
-        opened => opened.map_err(Error::io("open", &path))?,
-    };
-    let pause = Duration::from_millis(20);
-    let mut waited = Duration::ZERO;
-    loop {
-        match file.try_lock_shared() {
-            Ok(()) => return Ok(Seen::Fine("free".to_owned())),
-            Err(fs::TryLockError::Error(source)) => {
-                return Err(Error::Io { action: "lock", path, source });
-            }
-            Err(fs::TryLockError::WouldBlock) if waited < LOCK_PATIENCE => {
-                std::thread::sleep(pause);
-                waited += pause;
-            }
-            Err(fs::TryLockError::WouldBlock) => {
-                let seconds = LOCK_PATIENCE.as_secs();
-                return Ok(Seen::Odd(format!("held by another command for over {seconds} s")));
-            }
-        }
-    }
-}
-
-fn place_of(workspace: &Workspace, place: &ArchivePlace) -> Seen {
-    match place {
-        ArchivePlace::Server(_) => Seen::Fine("on a server".to_owned()),
-        ArchivePlace::File(_) if workspace.is_embedded() => {
-            let outside_git = workspace.repository.is_none();
-            let words = if outside_git { "in .codex" } else { "in git's own folder" };
-            Seen::Fine(words.to_owned())
-        }
-        ArchivePlace::File(file) if file.starts_with(&workspace.top) => Seen::Odd(format!(
-            "{} is in the work tree, where `git clean -x` deletes it",
-            file.display()
-        )),
-        ArchivePlace::File(_) => Seen::Fine("outside the work tree".to_owned()),
-    }
-}
-
-/// Free space where this machine writes: archive, journal and work tree.
-fn check_room(workspace: &Workspace, place: &ArchivePlace) -> Result<Seen> {
-    let mut folders: Vec<PathBuf> = vec![workspace.top.clone(), workspace.store_folder()];
-    if let ArchivePlace::File(file) = place {
-        folders.push(files::folder_of(file).to_path_buf());
-    }
-    let rooms = folders.iter().filter(|folder| folder.exists());
-    let rooms = rooms.map(|folder| files::room(folder)).collect::<Result<Vec<_>>>()?;
-    let least = |of: fn(&files::Room) -> u64| rooms.iter().map(of).min().unwrap_or(u64::MAX);
-    Ok(judge_room(least(|room| room.bytes), least(|room| room.files), &workspace.top))
-}
-
-fn judge_room(bytes: u64, free_files: u64, top: &Path) -> Seen {
-    let mebibytes = bytes >> 20;
-    let place = top.display();
-    if bytes < LOW_BYTES {
-        Seen::Odd(format!("{mebibytes} MiB free at {place}, less than {}", LOW_BYTES >> 20))
-    } else if free_files < LOW_FILES {
-        Seen::Odd(format!("room for {free_files} more files at {place}"))
-    } else {
-        Seen::Fine(format!("{mebibytes} MiB free"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
     use std::sync::Arc;
 
     use super::super::Opening;
@@ -397,14 +304,5 @@ mod tests {
         assert!(matches!(seen(-CLOCK_TOLERANCE_MS), Seen::Fine(_)));
         let Seen::Odd(words) = seen(-7_200_000) else { panic!("it is well") };
         assert!(words.starts_with("7200 s behind the last record"), "{words}");
-    }
-
-    #[test]
-    fn little_room_is_odd_and_stops_nothing() {
-        let judge = |bytes, files| judge_room(bytes, files, Path::new("/r"));
-        assert!(matches!(judge(LOW_BYTES, LOW_FILES), Seen::Fine(_)));
-        assert!(matches!(judge(LOW_BYTES - 1, LOW_FILES), Seen::Odd(_)));
-        assert!(matches!(judge(LOW_BYTES, LOW_FILES - 1), Seen::Odd(_)));
-        assert!(matches!(judge(0, 0), Seen::Odd(_)));
     }
 }

@@ -17,6 +17,7 @@ mod intake;
 mod intent;
 mod journaled;
 mod language;
+mod logged;
 mod lookup;
 mod loose;
 mod output;

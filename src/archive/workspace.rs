@@ -17,7 +17,7 @@ use crate::config::{Config, Environment, Place, Sources};
 use crate::error::{Error, Result};
 use crate::fs::{self as files, Executable, Folder, Spool};
 use crate::git::Repository;
-use crate::logging::{Timer, UseCase};
+use crate::logging::Timer;
 use crate::model::escape_line;
 use crate::model::{CloneId, RepoLabel};
 use crate::policy::trust;
@@ -202,17 +202,6 @@ impl Workspace {
         Ok(folder.join("archive_ops.jsonl"))
     }
 
-    /// The file that log lines go to; `None` for standard error.
-    pub fn log_file(&self) -> Result<Option<PathBuf>> {
-        self.check_trust("logging.file")?;
-        self.config.log_file(&self.top)
-    }
-
-    /// Begins a use case, which is logged at its end.
-    pub fn use_case<'a>(&self, action: &'static str, actor: Option<&'a str>) -> UseCase<'a> {
-        UseCase::begin(action, actor, self.config.backend().as_str())
-    }
-
     /// The id of this clone, made on first use; the caller holds the lock.
     pub fn clone_id(&self) -> Result<CloneId> {
         let path = self.store_folder().join("clone");
@@ -236,7 +225,7 @@ impl Workspace {
 
     /// Refuses the place that the tracked file names under `key`, unless this clone accepted it
     /// or another layer overrides it.
-    fn check_trust(&self, key: &str) -> Result<()> {
+    pub(super) fn check_trust(&self, key: &str) -> Result<()> {
         let places = self.foreign_places();
         if places.is_empty() || !self.config.is_tracked(key) {
             return Ok(());

@@ -80,7 +80,7 @@ fn warnings_are_no_failures() {
     if !is_embedded() {
         return;
     }
-    let elsewhere = repo.env("CODEX_ARCHIVE_URL", "sqlite:///data/team.sqlite");
+    let elsewhere = TestRepo::with_history().env("CODEX_ARCHIVE_URL", "sqlite:///data/team.sqlite");
     elsewhere.archive(["init"]).ok();
     let said = elsewhere.archive(["health-check"]).ok();
     said.says("! place: ").says("git clean -x");
@@ -244,14 +244,16 @@ fn a_smoke_test_without_room_fails_and_leaves_nothing() {
     }
     let repo = with_an_item();
     let before = files(&repo);
-    for n in [1, 5, 20] {
+    let mut failed = 0;
+    for n in [4, 10, 20, 40] {
         let line = ["health-check", "--smoke"];
         let outcome = with_fault(&repo, "pwrite64", n, "error=ENOSPC", &line);
-        if fault_was_met(&repo) {
-            assert_eq!(outcome.code, 1, "{outcome}");
-            assert_eq!(files(&repo), before, "{n}");
-        }
+        // SQLite gets by without some of its writes.
+        assert!(matches!(outcome.code, 0 | 1), "{outcome}");
+        failed += outcome.code;
+        assert_eq!(files(&repo), before, "{n}: {outcome}");
     }
+    assert!(failed > 0, "no write of the test itself was met");
     repo.is_well();
 }
 
@@ -273,6 +275,8 @@ fn a_check_writes_no_file() {
     let wrote = text.lines().filter(|line| {
         let call = line.split_whitespace().nth(1).unwrap_or_default();
         let opens = call.starts_with("openat(") && !line.contains("O_CREAT");
+        // What git answers is written to a pipe.
+        let opens = opens || line.contains("<pipe:");
         let of_us = line.contains(top) && !opens && !line.contains("ENOENT");
         of_us && !line.contains("-shm") && !line.contains("-wal")
     });

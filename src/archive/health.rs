@@ -138,8 +138,9 @@ impl HealthReport {
             Ok(seen) => self.add(name, seen),
             Err(error) => {
                 self.add(name, Seen::Bad(words(&error)));
-                let stops = matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Config);
-                if stops || name == "connection" {
+                // What a server refuses later, such as to write, is the check's own failure.
+                let gone = error.kind() == ErrorKind::Unreachable && error.is_transient();
+                if gone || name == "connection" {
                     self.trouble.get_or_insert(error);
                 }
             }

@@ -11,7 +11,8 @@ use crate::clock::Timestamp;
 use crate::model::{escape_json, escape_line};
 
 /// The fields that come first, in this order.
-const FIRST: [&str; 6] = ["action", "phase", "tombstone", "actor", "duration_ms", "backend"];
+const FIRST: [&str; 7] =
+    ["action", "command", "phase", "tombstone", "actor", "duration_ms", "backend"];
 
 const DURATION: &str = "duration_ms";
 

@@ -379,6 +379,20 @@ fn an_unknown_key_names_the_nearest() {
     }
 }
 
+/// Other programs may use such names too, so they are no error.
+#[test]
+fn an_unknown_variable_is_told() {
+    let repo = repository().env("CODEX_ARCHIVE_LOGLEVEL", "debug");
+    let told = repo.archive(["config-show"]).ok();
+    let words = "warning: the variable `CODEX_ARCHIVE_LOGLEVEL` means nothing here, \
+                 `CODEX_ARCHIVE_LOG_LEVEL` does";
+    assert!(told.stderr.contains(words), "{told}");
+    let told = repo.archive(["config-show", "--json"]).ok().json();
+    assert_eq!(told["unknown_variables"], serde_json::json!(["CODEX_ARCHIVE_LOGLEVEL"]));
+    let known = repository().env("CODEX_ARCHIVE_SKIP", "1").env("CODEX_ACTOR", "ann");
+    assert_eq!(known.archive(["config-show"]).ok().stderr, "");
+}
+
 #[test]
 fn two_spellings_of_one_key_at_once() {
     let repo = repository();

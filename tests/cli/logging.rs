@@ -294,7 +294,7 @@ fn debug_tells_the_chain_of_causes_and_its_layers() {
     assert!(text.contains("caused by: ") && text.contains("Connection refused"), "{said}");
     let layers = "debug: kind unreachable, exit code 7, layers: backend < database driver < operating system";
     assert!(text.contains(layers), "{said}");
-    assert!(text.contains(" debug   duration_ms="), "{said}");
+    assert!(text.contains(" debug   command=list duration_ms="), "{said}");
     assert!(!said.said("s3cr3t"), "{said}");
     repo.archive(["list"]).fails(7).says_not("layers");
 }

@@ -36,14 +36,17 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
             Ok(if standing.live() { Seen::Fine(words) } else { Seen::Odd(words) })
         });
     }
-    let trouble = report.trouble.take();
     let code = context.ui.show(&report);
-    trouble.map_or(Ok(code), Err)
+    report.trouble.map_or(Ok(code), Err)
 }
 
 impl Report for HealthReport {
     fn exit_code(&self) -> u8 {
-        if self.ok { 0 } else { 1 }
+        match &self.trouble {
+            Some(error) => error.kind().exit_code(),
+            None if self.ok => 0,
+            None => 1,
+        }
     }
 
     fn write_human(&self, out: &mut Text) {

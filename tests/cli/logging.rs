@@ -90,6 +90,7 @@ fn every_use_case_is_told() {
     repo.archive(["fsck", "--repair"]).ok();
     repo.archive(["health-check"]).ok();
     repo.archive(["drop", "src/old.py", "--reason", "gone"]).ok();
+    repo.archive(["undo"]).ok();
     let all = lines(&log_of(&repo));
     for action in
         ["INIT", "ARCHIVE", "STORE_ABORT", "VERIFY", "FSCK", "REPAIR", "HEALTH_CHECK", "STUB_DROP"]
@@ -98,9 +99,12 @@ fn every_use_case_is_told() {
     }
     assert_eq!(with_action(&all, "ARCHIVE")[0]["count"], 2);
     assert_eq!(with_action(&all, "HOOK"), [&Value::Null; 0], "a hook that finds nothing is silent");
-    repo.append("src/live.py", "x\n");
-    repo.git(["rm", "-q", "--cached", "-r", ".codex/evidence"]).ok();
-    repo.git(["reset", "-q", "--hard"]).ok();
+    repo.append("src/old.py", "# edited\n").git(["add", "-A"]).ok();
+    repo.try_commit("edited").fails(1);
+    let all = lines(&log_of(&repo));
+    let found = with_action(&all, "HOOK");
+    assert_eq!(found.len(), 1, "{all:#?}");
+    assert_eq!(found[0]["level"], "warning");
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn an_unwritable_file_is_a_warning() {
 }
 
 #[test]
-fn a_full_disk_is_told_once() {
+fn a_stream_that_takes_nothing_stops_no_work() {
     if !std::path::Path::new("/dev/full").exists() {
         return;
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Instant as Moment;
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
@@ -75,6 +76,27 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix_ms(Instant::now().as_millisecond())
+    }
+}
+
+/// Measures how long something takes, whatever happens to the system's clock meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Moment);
+
+impl Stopwatch {
+    /// Begins to measure.
+    pub fn start() -> Self {
+        Self(Moment::now())
+    }
+
+    /// Milliseconds since the start, with one digit behind the point.
+    pub fn elapsed_ms(&self) -> f64 {
+        (self.0.elapsed().as_secs_f64() * 10_000.0).round() / 10.0
+    }
+
+    /// Whole milliseconds since the start.
+    pub fn elapsed_whole_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

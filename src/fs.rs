@@ -76,6 +76,25 @@ pub fn append_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     if existed { Ok(()) } else { sync_folder(folder_of(path)) }
 }
 
+/// Opens a log for adding lines that other processes add to as well; makes it for its owner alone
+/// where it is missing. A link, or anything but a regular file, is refused.
+pub fn open_log(path: &Path) -> Result<File> {
+    let not_blocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        // Nobody may be reading where a FIFO stands.
+        .custom_flags(NO_FOLLOW | not_blocking)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    if file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return Ok(file);
+    }
+    let what = "a special file";
+    Err(Error::refused("write", path.display().to_string(), Refusal::NotRegular { what }))
+}
+
 /// Opens a lock file for locking; makes it where it is missing.
 pub fn open_lock(path: &Path) -> Result<File> {
     OpenOptions::new()
@@ -134,6 +153,23 @@ pub fn remove_file(path: &Path) -> Result<()> {
 pub fn is_read_only(path: &Path) -> bool {
     let read_only = rustix::fs::StatVfsMountFlags::RDONLY;
     rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_flag.contains(read_only))
+}
+
+/// What a file system has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that may still be written by this user.
+    pub bytes: u64,
+    /// Files that may still be made; the most there are where a file system does not count them.
+    pub files: u64,
+}
+
+/// What the file system of `path` has left.
+pub fn room(path: &Path) -> Result<Room> {
+    let disk =
+        rustix::fs::statvfs(path).map_err(|errno| Error::io("look at", path)(errno.into()))?;
+    let files = if disk.f_files == 0 { u64::MAX } else { disk.f_favail };
+    Ok(Room { bytes: disk.f_bavail.saturating_mul(disk.f_frsize), files })
 }
 
 /// Removes our temporary files in `folder`, which a killed process left there. The caller holds the
@@ -253,6 +289,24 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"x");
         truncate_synced(&target, 0).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_log_is_a_regular_file_of_ones_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, link, fifo) =
+            (dir.path().join("log"), dir.path().join("link"), dir.path().join("fifo"));
+        for _ in 0..2 {
+            open_log(&log).unwrap().write_all(b"x\n").unwrap();
+        }
+        assert_eq!(fs::read(&log).unwrap(), b"x\nx\n");
+        assert_eq!(fs::metadata(&log).unwrap().mode() & 0o777, 0o600);
+        std::os::unix::fs::symlink(&log, &link).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for other in [&link, &fifo, &dir.path().to_path_buf()] {
+            assert!(open_log(other).is_err(), "{}", other.display());
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Trying again what failed for a reason that passes.
 //!
-//! Promises: pure; the pause before an attempt follows from the settings and the attempt alone, so
-//! that a schedule can be told in advance and repeated.
+//! Promises: the pause before an attempt follows from the settings and the attempt alone, so that a
+//! schedule can be told in advance and repeated.
 
+use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Failure};
@@ -64,6 +65,16 @@ impl Retry {
             Failure::Lost => *self,
         };
         (attempt < rules.max_attempts).then(|| rules.calculate_backoff(attempt))
+    }
+
+    /// Waits that long, and logs it; `false`, at once, when `error` stands.
+    pub fn wait_after(&self, attempt: u32, error: &Error) -> bool {
+        let Some(pause) = self.pause_after(attempt, error) else { return false };
+        let (action, message) = ("RETRY", error.to_string());
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(action, attempt, pause_ms, message);
+        thread::sleep(pause);
+        true
     }
 }
 

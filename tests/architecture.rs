@@ -71,6 +71,15 @@ const RULES: &[Rule] = &[
         good: &[("git/mod.rs", "use git2::Oid;"), ("blob.rs", "// git2::Oid")],
     },
     Rule {
+        name: "events become lines only in logging/",
+        check: |it| outside(it, &["logging/"], |path| path[0] == "tracing_subscriber"),
+        bad: &[("archive/store.rs", "use tracing_subscriber::registry;")],
+        good: &[
+            ("logging/mod.rs", "use tracing_subscriber::registry;"),
+            ("archive/store.rs", "fn f() { tracing::info!(x = 1); }"),
+        ],
+    },
+    Rule {
         name: "rusqlite only in backend/sqlite.rs",
         check: |it| outside(it, &["backend/sqlite.rs"], |path| path[0] == "rusqlite"),
         bad: &[("backend/catalog.rs", "use rusqlite::Row;")],

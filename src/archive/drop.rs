@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::fs::{Folder, Seen, There};
 use crate::git::{IndexScope, Repository};
+use crate::logging::About;
 use crate::model::{Actor, DeedId, Item, RepoPath, escape_line};
 use crate::tombstone;
 
@@ -51,6 +52,12 @@ pub struct DropReport {
 
 /// Drops what `options` say.
 pub fn drop_stub(workspace: &Workspace, options: &DropOptions) -> Result<DropReport> {
+    let log = workspace.use_case("STUB_DROP", Some(options.actor.as_str()));
+    let done = drop_one(workspace, options);
+    log.end(done, |report| About::item(&report.tombstone, &report.evidence))
+}
+
+fn drop_one(workspace: &Workspace, options: &DropOptions) -> Result<DropReport> {
     let repository = workspace.repository(ACTION)?;
     let bad = options.reason.chars().any(char::is_control);
     if options.reason.trim().is_empty() || options.reason.len() > 1024 || bad {

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::model::harmless_json;
+use crate::model::escape_json;
 
 use super::root::logical_root;
 use super::{Archive, Content, Workspace};
@@ -68,7 +68,7 @@ pub fn export_metadata(workspace: &Workspace) -> Result<ExportReport> {
 
 fn as_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
-        .map(|json| harmless_json(&json))
+        .map(|json| escape_json(&json))
         .map_err(|error| Error::damaged("item", "its JSON", error.to_string()))
 }
 

@@ -8,6 +8,7 @@ use crate::backend::StoredRecord;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, ChainFault, Event, Head, verify};
 use crate::git::Bytes as _;
+use crate::logging::{About, Timer};
 use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
 use crate::progress::Progress;
 
@@ -89,6 +90,20 @@ pub fn fsck(
     options: &FsckOptions,
     progress: &dyn Progress,
 ) -> Result<FsckReport> {
+    let repairer = options.repair.as_ref();
+    let action = if repairer.is_some() { "REPAIR" } else { "FSCK" };
+    let log = workspace.use_case(action, repairer.map(Actor::as_str));
+    log.end(check(workspace, options, progress), |report| About {
+        is_odd: !report.ok,
+        ..About::many(report.artifacts as usize)
+    })
+}
+
+fn check(
+    workspace: &Workspace,
+    options: &FsckOptions,
+    progress: &dyn Progress,
+) -> Result<FsckReport> {
     let lock = options.repair.as_ref().map(|_| workspace.lock()).transpose()?;
     let mut set_aside = Vec::new();
     let mut archive = match &lock {
@@ -146,6 +161,7 @@ fn check_artifacts(
     report: &mut FsckReport,
     progress: &dyn Progress,
 ) -> Result<()> {
+    let _timer = Timer::phase("artifacts");
     let total = archive.catalog().totals()?[1] as usize;
     let mut after = 0;
     loop {
@@ -233,6 +249,7 @@ fn true_content(workspace: &Workspace, item: &Item) -> Result<Option<Content>> {
 
 /// Computes every record's digest again and follows every chain to its head.
 pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
+    let _timer = Timer::phase("evidence");
     archive.at_one_moment(|archive| follow_chains(archive, report))
 }
 

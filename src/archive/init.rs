@@ -13,6 +13,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::fs::{self as files, Executable, Folder, There};
 use crate::git::IndexScope;
+use crate::logging::About;
 use crate::model::{DeedId, RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
 use crate::secret::DatabaseUrl;
@@ -70,6 +71,14 @@ pub struct StubCounts {
 
 /// Sets up the repository (or folder) of `workspace`.
 pub fn init(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> {
+    let log = workspace.use_case("INIT", None);
+    log.end(set_up(workspace, options), |report| {
+        let done = report.archive_created || !report.written.is_empty();
+        About::many(report.written.len()).if_done(done)
+    })
+}
+
+fn set_up(workspace: &Workspace, options: &InitOptions) -> Result<InitReport> {
     let mut report = InitReport::default();
     workspace.check_links()?;
     check_same(workspace, options)?;

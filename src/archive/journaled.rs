@@ -6,10 +6,11 @@ use serde_json::{Map, json};
 
 use crate::backend::{Catalog, Driver, Ledger, LogHead, NewRecord, StoredRecord, schema_version};
 use crate::blob;
-use crate::clock::Timestamp;
+use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
 use crate::fs::Spool;
+use crate::logging::Timer;
 use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 use crate::retry::Retry;
 
@@ -30,6 +31,9 @@ pub struct Archive {
     pub(super) retry: Retry,
     /// Whether it is another archive than this clone's own, which the journal tells nothing of.
     pub(super) apart: bool,
+    /// Since when the deed at hand is measured, if durations are.
+    pub(super) measured: Option<Stopwatch>,
+    pub(super) measures: bool,
 }
 
 /// Who begins logs and changes schemas by itself.
@@ -59,6 +63,16 @@ impl Archive {
 
     pub(super) fn retry(&self) -> Retry {
         self.retry
+    }
+
+    /// Begins to measure a deed; without this it is measured since the archive was opened.
+    pub(super) fn measure(&mut self) {
+        self.measured = self.measures.then(Stopwatch::start);
+    }
+
+    /// How long the deed has taken so far, for its record; `None` where durations are not measured.
+    pub(super) fn measured_ms(&self) -> Option<u64> {
+        self.measured.map(|since| since.elapsed_whole_ms())
     }
 
     /// Items and artifacts, for reading.
@@ -173,6 +187,7 @@ impl Archive {
         if self.apart {
             return Ok(());
         }
+        let _timer = Timer::phase("journal");
         let lagged = std::mem::replace(&mut self.journal_lags, true);
         if lagged {
             self.catch_up()?;

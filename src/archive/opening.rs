@@ -8,6 +8,7 @@ use crate::backend::{
     Access, Driver, LATEST_VERSION, Migrated, Sqlite, apply, check_schema, connect, found_archive,
     schema_version,
 };
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::evidence::Journal;
 use crate::fs as files;
@@ -20,6 +21,9 @@ use super::{Archive, ArchivePlace, Workspace, migrate};
 const SERVER_HOME: &str = "server";
 
 impl Archive {
+    /// The newest schema that this version of the program makes.
+    pub const LATEST_SCHEMA: i64 = LATEST_VERSION;
+
     /// Opens the archive of `workspace` for reading; [`Error::NoArchive`] where there is none.
     pub fn open(workspace: &Workspace) -> Result<Self> {
         let mut this = Self::connect(workspace, Access::Read)?;
@@ -172,6 +176,8 @@ impl Archive {
             writer: None,
             now: workspace.now(),
             retry: workspace.patience.retry,
+            measured: workspace.config.measures().then(Stopwatch::start),
+            measures: workspace.config.measures(),
             apart,
         })
     }

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::git::Repository;
+use crate::logging::Timer;
 use crate::model::{Digest, FileMode, TombstoneId};
 use crate::progress::Progress;
 
@@ -55,6 +56,8 @@ pub fn take_in(
     selection: &Selection,
     progress: &dyn Progress,
 ) -> Result<Vec<Ready>> {
+    // Reading, compressing and inserting go on at the same time.
+    let _timer = Timer::phase("read");
     let candidates = &selection.candidates;
     let mut ready: Vec<Option<Ready>> = candidates.iter().map(|_| None).collect();
     let mut suspects = Vec::new();

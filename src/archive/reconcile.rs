@@ -13,6 +13,7 @@ use crate::backend::{NewBatch, NewItem};
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::git::{AttributeSource, IndexScope, Repository};
+use crate::logging::About;
 use crate::model::{
     Actor, DeedId, Digest, GitOid, LogId, Reason, RepoLabel, RepoPath, TombstoneId,
 };
@@ -58,6 +59,15 @@ pub fn reconcile(
     actor: &Actor,
     reason: Option<&str>,
 ) -> Result<ReconcileReport> {
+    let log = workspace.use_case("RECONCILE", Some(actor.as_str()));
+    log.end(mend(workspace, actor, reason), |report| {
+        let mended = report.segments_put_back.len() + report.files_put_back.len();
+        let count = report.recorded.len() + mended;
+        About { is_odd: !report.helpless.is_empty(), ..About::many(count).if_done(count > 0) }
+    })
+}
+
+fn mend(workspace: &Workspace, actor: &Actor, reason: Option<&str>) -> Result<ReconcileReport> {
     let repository = workspace.repository(ACTION)?;
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;

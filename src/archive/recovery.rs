@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::fs::{self as files, Executable, Folder};
 use crate::git::Repository;
+use crate::logging::{About, Timer};
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
 use super::intent::{Intent, IntentStep, Source, intent_folder};
@@ -34,6 +35,16 @@ pub struct RecoveryReport {
 /// Settles the intents of this work tree, and those whose work tree is gone. The caller holds the
 /// lock.
 pub fn recover(workspace: &Workspace) -> Result<RecoveryReport> {
+    let _timer = Timer::phase("recover");
+    let log = workspace.use_case("RECOVER", None);
+    log.end(settle_all(workspace), |report| About {
+        is_odd: !report.left_alone.is_empty(),
+        is_nothing: report.completed.is_empty() && report.aborted.is_empty(),
+        ..About::many(report.completed.len() + report.aborted.len())
+    })
+}
+
+fn settle_all(workspace: &Workspace) -> Result<RecoveryReport> {
     let mut report = RecoveryReport::default();
     remove_own_litter(workspace);
     let waiting = pending(workspace)?;

@@ -14,6 +14,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Segment};
 use crate::fs::Seen;
 use crate::git::{Bytes as _, IndexScope, Repository};
+use crate::logging::{About, Timer};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git_folder};
 
 use super::detach::{self, Change, Detached};
@@ -88,6 +89,15 @@ pub struct RestoreReport {
 
 /// Restores what `options` say.
 pub fn restore(workspace: &Workspace, options: &RestoreOptions) -> Result<RestoreReport> {
+    let log = workspace.use_case("RESTORE", Some(options.actor.as_str()));
+    let done = restore_one(workspace, options);
+    log.end(done, |report| {
+        let about = About::item(&report.tombstone, &report.evidence);
+        about.if_done(!report.evidence.is_empty())
+    })
+}
+
+fn restore_one(workspace: &Workspace, options: &RestoreOptions) -> Result<RestoreReport> {
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;
     let mut archive = Archive::create(workspace)?;
@@ -133,8 +143,11 @@ fn restore_found(
     archive: &mut Archive,
     found: &Found,
 ) -> Result<RestoreReport> {
+    archive.measure();
     let item = &found.item;
+    let read = Timer::phase("read");
     let (content, origin) = lookup::content(workspace, Some(archive), item)?;
+    drop(read);
     let mut report = RestoreReport {
         tombstone: item.tombstone.to_string(),
         path: item.path.to_string(),
@@ -187,7 +200,9 @@ fn record(
     if staged.is_some() {
         event = event.staged();
     }
+    event.duration_ms = archive.measured_ms();
     let row = found.in_archive.then_some(item.row_id);
+    let _timer = Timer::phase("transaction");
     let deed = staged.map_or_else(DeedId::random, |(deed, _)| deed);
     let ((), records) = archive.journaled(&item.repo, deed, |transaction| {
         if let (Some(row), Some(_)) = (row, staged) {

@@ -6,6 +6,7 @@ use crate::backend::{NewBatch, NewItem};
 use crate::error::Result;
 use crate::evidence::{Action, Segment};
 use crate::fs::Executable;
+use crate::logging::Timer;
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 use crate::tombstone::{Tombstone, Wrapping};
 
@@ -40,7 +41,9 @@ pub fn finish(
     freed: &[Change],
     commit: &str,
 ) -> Result<Finished> {
+    let read_back_timer = Timer::phase("readback");
     read_back(archive, ready)?;
+    drop(read_back_timer);
     let deed = DeedId::random();
     let intent = intent(workspace, options, ready, freed, deed)?;
     let has_tree = options.stub != StubPlace::None;
@@ -48,8 +51,14 @@ pub fn finish(
         intent.write(workspace)?;
     }
     let label = options.label.as_str();
-    let journaled = archive
-        .journaled(label, deed, |transaction| record(transaction, options, ready, deed, commit));
+    let duration_ms = archive.measured_ms();
+    let transaction_timer = Timer::phase("transaction");
+    let journaled = archive.journaled(label, deed, |transaction| {
+        let (items, mut deeds) = record(transaction, options, ready, deed, commit)?;
+        deeds.iter_mut().for_each(|(event, _)| event.duration_ms = duration_ms);
+        Ok((items, deeds))
+    });
+    drop(transaction_timer);
     // On failure the record may or may not have become durable: the next command finds out.
     let (items, records) = journaled?;
     let mut segment = None;

@@ -1,11 +1,10 @@
-//! `status` and `health-check`: what is going on, and whether it is well. Both only read.
+//! `status`: what is going on. Only reads.
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
-use crate::evidence::{LastLine, SEGMENT_FOLDER};
+use crate::error::Result;
+use crate::evidence::SEGMENT_FOLDER;
 
-use super::fsck::{FsckReport, check_evidence};
 use super::journaled::record_of;
 use super::{Archive, Workspace, pending, segments};
 
@@ -109,110 +108,4 @@ fn fill(archive: &mut Archive, report: &mut StatusReport) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// One check of health.
-#[derive(Debug, Serialize)]
-pub struct Check {
-    /// What was checked.
-    pub name: &'static str,
-    /// Whether it is well.
-    pub ok: bool,
-    /// What was seen.
-    pub detail: String,
-}
-
-/// Whether the archive is well.
-#[derive(Debug, Serialize)]
-pub struct HealthReport {
-    /// Whether every check passed.
-    pub ok: bool,
-    /// The backend.
-    pub backend: String,
-    /// Its URL, redacted.
-    pub url: String,
-    /// Items that can be retrieved.
-    pub items_retrievable: u64,
-    /// The checks.
-    pub checks: Vec<Check>,
-}
-
-/// Items of which a sample is decoded and hashed.
-const SAMPLE: u64 = 16;
-
-/// Checks connection, schema, integrity, a sample of artifacts, evidence and journal.
-pub fn health(workspace: &Workspace) -> Result<HealthReport> {
-    let mut report = HealthReport {
-        ok: true,
-        backend: workspace.config.backend().to_string(),
-        url: workspace.config.url().to_string(),
-        items_retrievable: 0,
-        checks: Vec::new(),
-    };
-    let mut archive = Archive::open(workspace)?;
-    report.items_retrievable = archive.catalog().totals()?[0];
-    let version = archive.schema_version()?;
-    report.add("schema", Ok(format!("version {version}")));
-    let complaints = archive.integrity()?;
-    report.add("integrity", none_of(&complaints, "the database is whole"));
-    let sample = check_sample(&mut archive);
-    report.add("sample", sample.map_err(|error| error.to_string()));
-    let mut evidence = FsckReport::default();
-    check_evidence(&mut archive, &mut evidence)?;
-    let words = format!("{} records, every chain reaches its head", evidence.records);
-    report.add("evidence", none_of(&evidence.complaints, &words));
-    let journal = check_journal(&mut archive);
-    report.add("journal", journal);
-    let waiting = pending(workspace)?;
-    let mut deeds = waiting.deeds();
-    deeds.extend(waiting.first_damage().map(|error| error.to_string()));
-    report.add("interrupted deeds", none_of(&deeds, "none"));
-    Ok(report)
-}
-
-impl HealthReport {
-    fn add(&mut self, name: &'static str, seen: std::result::Result<String, String>) {
-        let ok = seen.is_ok();
-        self.ok &= ok;
-        let detail = seen.unwrap_or_else(|why| why);
-        self.checks.push(Check { name, ok, detail });
-    }
-}
-
-fn none_of(complaints: &[String], well: &str) -> std::result::Result<String, String> {
-    match complaints.first() {
-        None => Ok(well.to_owned()),
-        Some(first) => Err(format!("{first} ({} in all)", complaints.len())),
-    }
-}
-
-fn check_sample(archive: &mut Archive) -> Result<String> {
-    let artifacts = archive.catalog().artifacts(0, SAMPLE)?;
-    let mut count = 0;
-    for (row, sha256, size_bytes, purged) in artifacts {
-        if !purged {
-            archive.check_artifact(row, size_bytes, &sha256)?;
-            count += 1;
-        }
-    }
-    Ok(format!("{count} artifacts decoded and hashed"))
-}
-
-fn check_journal(archive: &mut Archive) -> std::result::Result<String, String> {
-    let words = |error: Error| error.to_string();
-    match archive.journal().tail().map_err(words)?.last {
-        LastLine::Absent => Ok("absent; the next change writes it again".to_owned()),
-        LastLine::Empty => Ok("empty".to_owned()),
-        LastLine::Line { record: Err(fault), .. } => {
-            Err(format!("its last line is no record: {fault}"))
-        }
-        LastLine::Line { record: Ok(record), digest } => {
-            match archive.ledger().digest_at(&record.log, record.seq).map_err(words)? {
-                Some((_, known)) if known == digest => {
-                    Ok(format!("ends with record {} of its log", record.seq))
-                }
-                _ => Err("its last line is not in the archive".to_owned()),
-            }
-        }
-    }
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::fs as files;
 use crate::git::Repository;
+use crate::logging::{About, Timer};
 use crate::model::{
     Actor, DeedId, Digest, FileMode, ItemKind, Reason, RepoLabel, RepoPath, TombstoneId,
     escape_line,
@@ -154,6 +155,21 @@ pub fn store(
     options: &StoreOptions,
     progress: &dyn Progress,
 ) -> Result<StoreReport> {
+    let log = workspace.use_case("ARCHIVE", Some(options.actor.as_str()));
+    log.end(store_all(workspace, options, progress), |report| {
+        let about = match report.items.as_slice() {
+            [item] => About::item(&item.tombstone, &item.evidence),
+            items => About::many(items.len()),
+        };
+        about.if_done(!report.deed.is_empty())
+    })
+}
+
+fn store_all(
+    workspace: &Workspace,
+    options: &StoreOptions,
+    progress: &dyn Progress,
+) -> Result<StoreReport> {
     check_words(options)?;
     if let Some(label) = workspace.label()
         && *label != options.label
@@ -212,6 +228,7 @@ fn store_from_git(
     let revision = options.commit.as_deref().unwrap_or("HEAD");
     let commit = repository.resolve_commit(revision)?;
     let detach = options.detach;
+    let guards = Timer::phase("guards");
     let selection = select(workspace, repository, &options.paths, &commit, revision, detach)?;
     check_stub_lengths(options, &selection)?;
     let mut report = StoreReport {
@@ -231,6 +248,7 @@ fn store_from_git(
         check_folders(workspace, &selection)?;
     }
     let freed = free(workspace, repository, options, &selection, &mut report)?;
+    drop(guards);
     if options.dry_run {
         report.items = preview(workspace, repository, options, &selection)?;
         return Ok(report);

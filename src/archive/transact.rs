@@ -1,7 +1,5 @@
 //! A transaction that is tried again as a whole, and is never done twice.
 
-use std::thread;
-
 use crate::error::Result;
 use crate::model::DeedId;
 
@@ -24,8 +22,9 @@ impl Archive {
                 Err(error) => error,
             };
             self.driver().rollback();
-            let Some(pause) = retry.pause_after(attempt, &error) else { return Err(error) };
-            thread::sleep(pause);
+            if !retry.wait_after(attempt, &error) {
+                return Err(error);
+            }
             attempt += 1;
         }
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::Segment;
 use crate::fs::{self as files, Executable, Folder, Seen, TempFile, There};
 use crate::git::{Bytes as _, Repository};
+use crate::logging::Timer;
 use crate::model::{Digest, RepoPath, names_git_folder};
 
 use super::Content;
@@ -160,10 +161,13 @@ pub fn apply(
     steps: &[Step],
     segment: Option<&Segment>,
 ) -> Result<()> {
+    let tree = Timer::phase("tree");
     write_files(action, top, steps)?;
     if let Some(segment) = segment {
         write_segment(top, segment)?;
     }
+    drop(tree);
+    let _timer = Timer::phase("stage");
     match repository {
         Some(repository) => stage(repository, steps, segment),
         None => Ok(()),

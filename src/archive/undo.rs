@@ -12,6 +12,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
 use crate::fs::{Executable, There};
 use crate::git::{AttributeSource, IndexScope};
+use crate::logging::About;
 use crate::model::{Actor, DeedId, Digest, GitOid, Item, RepoPath};
 
 use super::detach::{self, CONVERSIONS, Change, Detached};
@@ -40,6 +41,14 @@ pub struct UndoReport {
 
 /// Takes back the last deed of this work tree whose segment is not committed.
 pub fn undo(workspace: &Workspace, actor: &Actor) -> Result<UndoReport> {
+    let log = workspace.use_case("STORE_ABORT", Some(actor.as_str()));
+    log.end(undo_last(workspace, actor), |report| About {
+        evidence: Some(report.evidence.clone()),
+        ..About::many(report.paths.len())
+    })
+}
+
+fn undo_last(workspace: &Workspace, actor: &Actor) -> Result<UndoReport> {
     let repository = workspace.repository(ACTION)?;
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;

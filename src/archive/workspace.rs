@@ -17,6 +17,7 @@ use crate::config::{Config, Environment, Place, Sources};
 use crate::error::{Error, Result};
 use crate::fs::{self as files, Executable, Folder, Spool};
 use crate::git::Repository;
+use crate::logging::Timer;
 use crate::model::escape_line;
 use crate::model::{CloneId, DeedId, RepoLabel};
 use crate::policy::trust;
@@ -225,7 +226,7 @@ impl Workspace {
 
     /// Refuses the place that the tracked file names under `key`, unless this clone accepted it
     /// or another layer overrides it.
-    fn check_trust(&self, key: &str) -> Result<()> {
+    pub(super) fn check_trust(&self, key: &str) -> Result<()> {
         let places = self.foreign_places();
         if places.is_empty() || !self.config.is_tracked(key) {
             return Ok(());
@@ -239,6 +240,7 @@ impl Workspace {
 
     /// Takes the lock of our changing commands; waits for another one for a minute.
     pub fn lock(&self) -> Result<Lock> {
+        let _timer = Timer::phase("lock");
         let folder = self.store_folder();
         self.check_folders()?;
         let path = folder.join("lock");

@@ -4,8 +4,6 @@
 //! transaction never goes on over another connection: it fails, and whoever began it begins it again
 //! ([`Driver::begin`] connects then).
 
-use std::thread;
-
 use super::{Dialect, Driver, Row, Value};
 use crate::error::{Error, Failure, Result};
 use crate::retry::Retry;
@@ -73,8 +71,9 @@ fn patiently<T>(retry: &Retry, mut work: impl FnMut() -> Result<T>) -> Result<T>
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let Some(pause) = retry.pause_after(attempt, &error) else { return Err(error) };
-        thread::sleep(pause);
+        if !retry.wait_after(attempt, &error) {
+            return Err(error);
+        }
         attempt += 1;
     }
 }

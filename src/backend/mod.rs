@@ -16,6 +16,7 @@ mod migrate;
 mod postgres;
 mod roles;
 mod schema;
+mod scratch;
 mod server;
 mod sqlite;
 #[cfg(feature = "postgres")]

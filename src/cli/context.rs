@@ -75,6 +75,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Variables of the environment that begin like ours and mean nothing.
+    pub fn unknown_variables(&self) -> Vec<(String, Option<&'static str>)> {
+        self.environment.unknown()
+    }
+
     /// The archive, for reading; `None` where there is none yet.
     pub fn archive(&self) -> Result<Option<Archive>> {
         match Archive::open(&self.workspace) {

@@ -123,7 +123,9 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
         }
         Error::Locked { .. } => one(place.again(None, "")),
         Error::Backend { .. } | Error::Unreachable { .. } => {
-            one("git codex-archive health-check".to_owned())
+            let asked = place.arguments.iter().any(|word| word == "health-check");
+            let next = if asked { "config-show --origin" } else { "health-check" };
+            one(format!("git codex-archive {next}"))
         }
         Error::Io { .. } | Error::Git { .. } => Vec::new(),
     }

@@ -6,6 +6,7 @@
 mod commands;
 mod context;
 mod hints;
+mod logs;
 pub mod reference;
 mod report;
 mod text;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use anstream::ColorChoice;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
@@ -26,6 +27,7 @@ use commands::{
 };
 use context::Context;
 use hints::Place;
+use logs::Trouble;
 use report::Failure;
 use ui::{Manner, Ui, Volume};
 
@@ -171,9 +173,13 @@ pub fn run() -> ExitCode {
     if let Some(args) = hook::Args::as_git_calls(std::env::args_os()) {
         return ExitCode::from(run_hook(&args));
     }
-    let code = match Cli::try_parse() {
-        Ok(cli) => {
-            let ui = Ui::new(cli.globals.manner());
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((Cli::from_arg_matches(&matches)?, name))
+    });
+    let code = match parsed {
+        Ok((cli, name)) => {
+            let ui = Ui::new(cli.globals.manner(), &name);
             dispatch(&ui, cli).unwrap_or_else(|failure| ui.fail(&failure))
         }
         Err(said) => not_parsed(&said),
@@ -186,7 +192,8 @@ fn not_parsed(said: &clap::Error) -> u8 {
     let asks = |word: &str| std::env::args_os().any(|argument| argument == word);
     let color = ColorChoice::Auto;
     let volume = Volume::Normal;
-    let ui = Ui::new(Manner { json: asks("--json"), text: false, volume, progress: false, color });
+    let json = asks("--json");
+    let ui = Ui::new(Manner { json, text: false, volume, progress: false, color }, "");
     if !said.use_stderr() {
         ui.help(&said.render().ansi().to_string());
         return 0;
@@ -212,7 +219,7 @@ fn not_parsed(said: &clap::Error) -> u8 {
 /// Every commit waits for this one: what a hook file types needs no parser of all the commands.
 fn run_hook(args: &hook::Args) -> u8 {
     let (volume, color) = (Volume::Normal, ColorChoice::Auto);
-    let ui = Ui::new(Manner { json: false, text: false, volume, progress: true, color });
+    let ui = Ui::new(Manner { json: false, text: false, volume, progress: true, color }, "hook");
     match hook::run(&ui, None, args) {
         Ok(seen) => ui.show(&seen),
         Err(error) => {
@@ -246,7 +253,11 @@ fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
         _ => Vec::new(),
     };
     let context = Context::open(ui, file, &flags).map_err(early)?;
-    context.workspace.mend_links_if_possible();
+    logs::begin(ui, &context.workspace, Trouble::Told);
+    // The one command that says whether all is well changes nothing, not even to the better.
+    if !matches!(command, Command::HealthCheck(_)) {
+        context.workspace.mend_links_if_possible();
+    }
     in_workspace(&context, &command).map_err(|error| Failure::new(error, &context.place()))
 }
 
@@ -272,7 +283,7 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Import(args) => ui.show(&import::run(context, args)?),
         Command::Copy(args) => ui.show(&copy::run(context, args)?),
         Command::ConfigShow(args) => ui.show(&config_show::run(context, args)?),
-        Command::HealthCheck(args) => ui.show(&health_check::run(context, args)?),
+        Command::HealthCheck(args) => health_check::run(context, args)?,
         Command::Status(args) => ui.show(&status::run(context, args)?),
         // These need no workspace and were run before.
         Command::Schema(_) | Command::Tour(_) | Command::Hook(_) => 0,

@@ -84,7 +84,8 @@ impl Failure {
         self.kind().exit_code()
     }
 
-    fn message(&self) -> String {
+    /// What went wrong, without its causes.
+    pub fn message(&self) -> String {
         match &self.cause {
             Cause::Library(error) => error.to_string(),
             Cause::Usage(message) => message.clone(),
@@ -99,6 +100,39 @@ impl Failure {
         causes.map(ToString::to_string).collect()
     }
 
+    /// Logs it as the failure of `command`.
+    pub fn log(&self, command: &str) {
+        let (kind, exit, message) = (self.kind().word(), self.exit_code(), self.message());
+        let causes = Some(self.causes().join(": ")).filter(|words| !words.is_empty());
+        tracing::error!(command, kind, exit, causes, message);
+    }
+
+    /// Which part of the program, or below it, said what: the message first, then each cause.
+    fn layers(&self) -> Vec<&'static str> {
+        let Cause::Library(error) = &self.cause else { return vec!["command line"] };
+        let first: Option<&(dyn std::error::Error + 'static)> = error.source();
+        let causes = std::iter::successors(first, |cause| (*cause).source());
+        let below = causes.map(|cause| match (cause.is::<std::io::Error>(), error) {
+            (true, _) => "operating system",
+            (false, Error::Backend { .. } | Error::Unreachable { .. }) => "database driver",
+            _ => "library",
+        });
+        std::iter::once(layer(error)).chain(below).collect()
+    }
+
+    /// Writes which layers had a part in it, for whoever looks for a mistake.
+    pub fn write_layers(&self, out: &mut Text) {
+        let layers = self.layers().join(" < ");
+        let kind = format!("debug: kind {}, exit code {}, ", self.kind().word(), self.exit_code());
+        let again = match &self.cause {
+            Cause::Library(error) if error.failure() != crate::error::Failure::Lasting => {
+                ", may pass by itself"
+            }
+            _ => "",
+        };
+        out.parts(&[(FAINT, &kind), (PLAIN, &format!("layers: {layers}{again}"))]);
+    }
+
     /// Writes it for people.
     pub fn write_human(&self, out: &mut Text) {
         let message = self.message();
@@ -111,6 +145,24 @@ impl Failure {
         for hint in &self.hints {
             out.parts(&[(FAINT, "hint: "), (PLAIN, hint)]);
         }
+    }
+}
+
+/// The part of the program that an error comes from.
+fn layer(error: &Error) -> &'static str {
+    match error {
+        Error::Io { .. } => "file system",
+        Error::Git { .. }
+        | Error::UnsafeOwner { .. }
+        | Error::NoWorkTree { .. }
+        | Error::NoRepository { .. } => "git",
+        Error::Backend { .. }
+        | Error::Unreachable { .. }
+        | Error::OlderSchema { .. }
+        | Error::NewerSchema { .. } => "backend",
+        Error::Config { .. } => "configuration",
+        Error::Untrusted { .. } => "policy",
+        _ => "archive",
     }
 }
 

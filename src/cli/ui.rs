@@ -4,7 +4,7 @@
 //! pipe that was closed at its other end is a clean end, not a failure.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::report::{Failure, Form, Report};
 use super::text::{FAINT, ODD, PLAIN, Text};
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, Stopwatch, SystemClock, Timestamp};
 use crate::git::Bytes as _;
-use crate::model::harmless_json;
+use crate::logging::Log;
+use crate::model::escape_json;
 use crate::progress::Progress;
 
 /// How long work goes on before anything is said of it.
@@ -59,13 +60,27 @@ enum Stream {
 #[derive(Debug)]
 pub struct Ui {
     manner: Manner,
-    begun: Timestamp,
+    begun: Stopwatch,
+    command: String,
+    log: OnceLock<Log>,
 }
 
 impl Ui {
-    /// A mouth with these manners.
-    pub fn new(manner: Manner) -> Self {
-        Self { manner, begun: SystemClock.now() }
+    /// A mouth with these manners, for `command`.
+    pub fn new(manner: Manner, command: &str) -> Self {
+        let (begun, log) = (Stopwatch::start(), OnceLock::new());
+        Self { manner, begun, command: command.to_owned(), log }
+    }
+
+    /// From now on failures are logged too.
+    pub fn keep_log(&self, log: Log) {
+        // A command begins its log once.
+        let _ = self.log.set(log);
+    }
+
+    /// Standard error, for lines of a log.
+    pub fn log_stream(&self) -> Box<dyn Write + Send> {
+        Box::new(io::stderr())
     }
 
     /// Whether JSON was asked for.
@@ -89,10 +104,7 @@ impl Ui {
             }
             None => self.write(report, Stream::Output),
         };
-        self.debug(|| {
-            let took = SystemClock.now().unix_ms() - self.begun.unix_ms();
-            format!("took {took} ms, exit code {}", report.exit_code())
-        });
+        self.end(report.exit_code());
         match written {
             Ok(()) => report.exit_code(),
             Err(error) => {
@@ -123,7 +135,7 @@ impl Ui {
     }
 
     fn json(&self, report: &impl Serialize, to: Stream) -> io::Result<()> {
-        let mut line = harmless_json(&serde_json::to_string_pretty(report)?);
+        let mut line = escape_json(&serde_json::to_string_pretty(report)?);
         line.push('\n');
         clean(match to {
             Stream::Output => io::stdout().lock().write_all(line.as_bytes()),
@@ -162,10 +174,26 @@ impl Ui {
         } else {
             let mut text = Text::default();
             failure.write_human(&mut text);
+            if self.is_debug() {
+                failure.write_layers(&mut text);
+            }
             self.text(&text, Stream::Error)
         };
-        self.debug(|| format!("{failure:?}"));
+        if self.log.get().is_some_and(|log| !log.has_told(&failure.message())) {
+            failure.log(&self.command);
+        }
+        self.end(failure.exit_code());
         failure.exit_code()
+    }
+
+    /// The last words of a command in its log.
+    fn end(&self, exit: u8) {
+        let Some(log) = self.log.get() else { return };
+        let (command, duration_ms) = (self.command.as_str(), self.begun.elapsed_ms());
+        tracing::debug!(duration_ms, command, exit);
+        if let Some(why) = log.trouble() {
+            self.warn(&format!("the log lacks lines: {why}"));
+        }
     }
 
     fn note(&self, label: &str, message: &str) {
@@ -187,13 +215,6 @@ impl Ui {
             let mut text = Text::default();
             text.parts(&[(FAINT, &message())]);
             let _ = self.text(&text, Stream::Error);
-        }
-    }
-
-    /// Says what helps to find a mistake, if that is wanted.
-    fn debug(&self, message: impl FnOnce() -> String) {
-        if self.is_debug() {
-            self.note("debug", &message());
         }
     }
 
@@ -243,19 +264,5 @@ impl Progress for Meter<'_> {
 
     fn warn(&self, message: &str) {
         self.ui.warn(message);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::is_bidi_control;
-
-    #[test]
-    fn json_steers_no_terminal_and_means_the_same() {
-        let value = serde_json::json!({"a": "\u{1b}[2J\u{9b}1m\u{7f}\u{202e}é\n", "b": [1]});
-        let text = harmless_json(&serde_json::to_string_pretty(&value).unwrap());
-        assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || is_bidi_control(c)));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

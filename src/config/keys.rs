@@ -120,7 +120,7 @@ pub const KEYS: &[Key] = &[
         },
         default: Some("info"),
         environment: &["CODEX_ARCHIVE_LOG_LEVEL"],
-        meaning: "The least weight of what is logged.",
+        meaning: "The least weight of what is logged; nothing is, where no key of this section is set.",
         ..EMPTY
     },
     Key {
@@ -232,7 +232,7 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Switch,
         default: Some("true"),
         environment: &["CODEX_ARCHIVE_PERF_ENABLED"],
-        meaning: "Whether durations are measured and reported.",
+        meaning: "Whether durations are told in logs, records and `health-check`.",
         ..EMPTY
     },
 ];
@@ -267,6 +267,19 @@ pub fn nearest(name: &str) -> Option<&'static str> {
         aliases.chain([key.name.to_owned(), key.field().to_owned()]).map(|it| (it, key.name))
     });
     closest(name, spellings)
+}
+
+/// Variables of the environment that are read and set no key.
+const OTHER_VARIABLES: [&str; 2] = ["CODEX_ARCHIVE_CONFIG", "CODEX_ARCHIVE_SKIP"];
+
+/// Every variable that begins with `CODEX_ARCHIVE_` and means something.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().flat_map(|key| key.environment.iter().copied()).chain(OTHER_VARIABLES)
+}
+
+/// The variable that somebody most likely meant by `name`.
+pub fn nearest_variable(name: &str) -> Option<&'static str> {
+    closest(name, variables().map(|variable| (variable.to_owned(), variable)))
 }
 
 /// The section that somebody most likely meant by `name`.
@@ -344,6 +357,8 @@ mod tests {
             assert_eq!(nearest(wrong), meant, "{wrong}");
         }
         assert_eq!(nearest_section("hook"), Some("hooks"));
+        let variable = nearest_variable("CODEX_ARCHIVE_LOGLEVEL");
+        assert_eq!(variable, Some("CODEX_ARCHIVE_LOG_LEVEL"));
         assert_eq!(nearest(&"x".repeat(1 << 20)), None);
     }
 

@@ -82,6 +82,15 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
+    /// Variables that begin like ours and mean nothing, each with the one that was most likely
+    /// meant. Other programs may use such names too, so they are no error.
+    pub fn unknown(&self) -> Vec<(String, Option<&'static str>)> {
+        let names = self.0.keys().map(|name| name.to_string_lossy().into_owned());
+        let ours = |name: &String| name.starts_with("CODEX_ARCHIVE_");
+        let unknown = names.filter(ours).filter(|name| !keys::variables().any(|it| it == *name));
+        unknown.map(|name| (escape_line(&name), keys::nearest_variable(&name))).collect()
+    }
+
     /// `CODEX_ACTOR`, the actor where `--by` is not given.
     pub fn actor(&self) -> Option<String> {
         self.get("CODEX_ACTOR").map(|name| name.to_string_lossy().into_owned())

@@ -194,6 +194,27 @@ impl Config {
         }
     }
 
+    /// Whether anybody set a key of `[logging]`: nothing is logged unasked.
+    pub fn wants_logs(&self) -> bool {
+        let set = |key: &&'static str| self.origin(key) != Origin::Default;
+        ["logging.level", "logging.format", "logging.file"].iter().any(set)
+    }
+
+    /// The word for the least weight of what is logged.
+    pub fn log_level(&self) -> &'static str {
+        self.word("logging.level", "info")
+    }
+
+    /// The word for how log lines are written.
+    pub fn log_format(&self) -> &'static str {
+        self.word("logging.format", "json")
+    }
+
+    /// Whether durations are measured and reported.
+    pub fn measures(&self) -> bool {
+        !matches!(self.datum("performance.enabled"), Some(Datum::Switch(false)))
+    }
+
     /// Every key with its value, in the order of the documentation.
     pub fn values(&self) -> impl Iterator<Item = Value> + '_ {
         KEYS.iter().map(|key| {
@@ -250,11 +271,18 @@ impl Config {
         self.settings.get(name).map(|setting| &setting.datum)
     }
 
-    fn severity(&self, name: &str, default: Severity) -> Severity {
+    fn word(&self, name: &str, default: &'static str) -> &'static str {
         match self.datum(name) {
-            Some(Datum::Word("note")) => Severity::Note,
-            Some(Datum::Word("warn")) => Severity::Warning,
-            Some(Datum::Word("error")) => Severity::Error,
+            Some(Datum::Word(word)) => word,
+            _ => default,
+        }
+    }
+
+    fn severity(&self, name: &str, default: Severity) -> Severity {
+        match self.word(name, "") {
+            "note" => Severity::Note,
+            "warn" => Severity::Warning,
+            "error" => Severity::Error,
             _ => default,
         }
     }

@@ -58,6 +58,14 @@ impl Config {
         }
     }
 
+    /// The file that log lines go to; `None` for standard error.
+    pub fn log_file(&self, top: &Path) -> Result<Option<PathBuf>> {
+        match self.datum("logging.file") {
+            Some(Datum::Path(path)) => self.resolve("logging.file", "log to", top, path).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// `path` from `top`, the value of the key `name`.
     fn resolve(
         &self,

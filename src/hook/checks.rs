@@ -30,6 +30,12 @@ pub struct Call<'a> {
 
 /// Runs the check of the hook that git calls.
 pub fn run(workspace: &Workspace, call: Call<'_>) -> Result<VerifyReport> {
+    let log = workspace.use_case("HOOK", None);
+    // Every commit would leave a line.
+    log.end(judge(workspace, call), |report| report.about().if_done(!report.findings.is_empty()))
+}
+
+fn judge(workspace: &Workspace, call: Call<'_>) -> Result<VerifyReport> {
     let repository = workspace
         .repository
         .as_ref()

@@ -53,23 +53,6 @@ pub fn escape_line(text: &str) -> String {
     out
 }
 
-/// The same JSON, with what steers a terminal escaped: serde leaves DEL, the C1 and the bidi
-/// characters as they are. They can stand in strings only.
-pub fn harmless_json(json: &str) -> String {
-    let steers = |c: char| (c.is_control() && c != '\n') || is_bidi_control(c);
-    if !json.contains(steers) {
-        return json.to_owned();
-    }
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            c if steers(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

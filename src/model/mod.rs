@@ -1,13 +1,15 @@
 //! The nouns that every part of the program shares; pure values, no effects.
 
 mod actor;
+mod escape;
 mod finding;
 mod id;
 mod item;
 mod label;
 mod path;
 
-pub use actor::{Actor, escape_line, harmless_json};
+pub use actor::{Actor, escape_line};
+pub use escape::escape_json;
 pub use finding::{Finding, Rule, Severity};
 pub use id::{
     ArchiveId, CloneId, DeedId, Digest, Digester, GitOid, LogId, TombstoneId, hex, unhex,

@@ -18,6 +18,7 @@ use crate::archive::Workspace;
 use crate::error::{Error, Result};
 use crate::evidence::Segment;
 use crate::git::{Change, Repository};
+use crate::logging::About;
 use crate::model::{Finding, GitOid, Severity};
 
 use judge::Question;
@@ -83,10 +84,20 @@ impl VerifyReport {
         let ok = findings.iter().all(|finding| finding.severity < Severity::Error);
         Self { ok, checked, findings }
     }
+
+    /// What the log says of it.
+    pub(crate) fn about(&self) -> About {
+        About { is_odd: !self.ok, ..About::many(self.findings.len()) }
+    }
 }
 
 /// Judges what `options` say.
 pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<VerifyReport> {
+    let log = workspace.use_case("VERIFY", None);
+    log.end(judge(workspace, options), VerifyReport::about)
+}
+
+fn judge(workspace: &Workspace, options: &VerifyOptions) -> Result<VerifyReport> {
     let repository = workspace
         .repository
         .as_ref()

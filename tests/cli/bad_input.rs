@@ -55,7 +55,6 @@ fn no_archive() {
     let repo = TestRepo::with_history();
     refused("no-archive-list", &repo, &["list"], 8);
     refused("no-archive-fsck", &repo, &["fsck"], 8);
-    refused("no-archive-health", &repo, &["health-check"], 8);
 }
 
 #[test]

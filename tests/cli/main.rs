@@ -9,12 +9,16 @@ mod common;
 
 mod bad_input;
 mod citations;
+mod config;
+mod credentials;
 mod detached;
 mod edits;
 mod forgeries;
 mod formats;
+mod health;
 mod idempotent;
 mod json;
+mod logging;
 mod main_job;
 mod mends;
 mod others_stubs;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
+pub mod leaks;
 mod outcome;
 mod repo;
 pub mod server;

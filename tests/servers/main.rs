@@ -8,7 +8,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod credentials;
 mod encrypted;
+mod health;
 mod main_job;
 mod moving;
 mod old_archives;

@@ -28,6 +28,7 @@ pub struct Shown {
     backend: String,
     url: String,
     keys: Vec<Line>,
+    unknown_variables: Vec<String>,
     #[serde(skip)]
     is_full: bool,
 }
@@ -47,10 +48,16 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Shown> {
         value: value.shown,
         origin: value.origin.to_string(),
     };
+    let unknown = context.unknown_variables();
+    for (name, nearest) in &unknown {
+        let meant = nearest.map_or_else(String::new, |nearest| format!(", `{nearest}` does"));
+        context.ui.warn(&format!("the variable `{name}` means nothing here{meant}"));
+    }
     Ok(Shown {
         backend: config.backend().to_string(),
         url: config.url().to_string(),
         keys: config.values().map(line).collect(),
+        unknown_variables: unknown.into_iter().map(|(name, _)| name).collect(),
         is_full: args.origin || context.ui.is_debug(),
     })
 }

@@ -1,30 +1,52 @@
 //! `health-check`: whether the archive is well.
 
-use crate::archive::{HealthReport, health};
+use super::hooks;
+use crate::archive::{HealthOptions, HealthReport, Level, Seen, health};
 use crate::cli::context::Context;
 use crate::cli::report::Report;
-use crate::cli::text::{BAD, GOOD, PLAIN, Text};
+use crate::cli::text::{BAD, FAINT, GOOD, ODD, PLAIN, Text, counted};
 use crate::error::Result;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive health-check
   git codex-archive health-check --json
+  git codex-archive health-check --smoke
 
-An archive that is not well ends with exit code 1.";
+Only reads; --smoke writes something made up, and takes it out again. Exit codes: 0 well (warnings
+among it), 1 a check failed, 7 the server cannot be reached, 8 no archive or wrong configuration.";
 
 /// The options of `health-check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {}
+pub struct Args {
+    /// Store, show, restore and purge something made up, where the archive is
+    #[arg(long)]
+    smoke: bool,
+}
 
-/// Checks connection, schema, a sample of bytes, evidence and journal.
-pub fn run(context: &Context<'_>, _args: &Args) -> Result<HealthReport> {
-    health(&context.workspace)
+/// Checks connection, schema, a sample of bytes, evidence, and what is around; shows it.
+pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
+    let mut report = health(&context.workspace, HealthOptions { smoke: args.smoke })?;
+    let is_in_tree =
+        context.workspace.repository.as_ref().is_some_and(|it| it.work_tree().is_some());
+    if is_in_tree {
+        report.check("hooks", || {
+            let standing = hooks::standing(context)?;
+            let words = standing.summary();
+            Ok(if standing.live() { Seen::Fine(words) } else { Seen::Odd(words) })
+        });
+    }
+    let code = context.ui.show(&report);
+    report.trouble.map_or(Ok(code), Err)
 }
 
 impl Report for HealthReport {
     fn exit_code(&self) -> u8 {
-        if self.ok { 0 } else { 1 }
+        match &self.trouble {
+            Some(error) => error.kind().exit_code(),
+            None if self.ok => 0,
+            None => 1,
+        }
     }
 
     fn write_human(&self, out: &mut Text) {
@@ -32,15 +54,22 @@ impl Report for HealthReport {
         out.line(format!("Backend: {}", self.backend));
         out.line(format!("URL: {} (credentials redacted)", self.url));
         let (style, status) = if self.ok { (GOOD, "✓ OK") } else { (BAD, "✗ FAILED") };
-        out.parts(&[(PLAIN, "Status: "), (style, status)]);
+        let warnings = self.count(Level::Warning) as u64;
+        let behind = match warnings {
+            0 => String::new(),
+            n => format!(" ({})", counted(n, "warning")),
+        };
+        out.parts(&[(PLAIN, "Status: "), (style, status), (ODD, &behind)]);
         out.line(format!("Items Retrievable: {}", self.items_retrievable));
         for check in &self.checks {
-            let (style, mark) = if check.ok { (GOOD, "✓") } else { (BAD, "✗") };
-            out.parts(&[
-                (PLAIN, "  "),
-                (style, mark),
-                (PLAIN, &format!(" {}: {}", check.name, check.detail)),
-            ]);
+            let (style, mark) = match check.level {
+                Level::Ok => (GOOD, "✓"),
+                Level::Warning => (ODD, "!"),
+                Level::Failed => (BAD, "✗"),
+            };
+            let said = format!(" {}: {}", check.name, check.detail);
+            let took = check.duration_ms.map_or_else(String::new, |ms| format!(" ({ms} ms)"));
+            out.parts(&[(PLAIN, "  "), (style, mark), (PLAIN, &said), (FAINT, &took)]);
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::verify::write_findings;
 use crate::backend::Patience;
 use crate::cli::context::Context;
+use crate::cli::logs::{self, Trouble};
 use crate::cli::report::{Form, Report};
 use crate::cli::text::Text;
 use crate::cli::ui::Ui;
@@ -66,6 +67,7 @@ pub struct Seen {
 pub fn run(ui: &Ui, file: Option<&Path>, args: &Args) -> Result<Seen> {
     let mut context = Context::open(ui, file, &[])?;
     context.workspace.patience = Patience::HOOK;
+    logs::begin(ui, &context.workspace, Trouble::Hidden);
     let stdin = &mut std::io::stdin().lock();
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let call = Call { name: args.name, arguments: &args.arguments, stdin, variables: &variables };

@@ -243,6 +243,11 @@ pub fn standing(context: &Context<'_>) -> Result<Standing> {
 }
 
 impl Standing {
+    /// Whether git runs every one of them.
+    pub fn live(&self) -> bool {
+        self.live
+    }
+
     /// In a few words.
     pub fn summary(&self) -> String {
         if self.live {

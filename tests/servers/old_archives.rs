@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use codex_archive::backend::LATEST_VERSION;
+
 use crate::common::TestRepo;
 use crate::common::server::{Kind, Server};
 
@@ -45,7 +47,7 @@ fn upgrades(repo: &TestRepo, version: i64) {
 
 #[test]
 fn on_sqlite() {
-    for version in 1..=codex_archive::backend::LATEST_VERSION {
+    for version in 1..=LATEST_VERSION {
         let repo = TestRepo::with_history();
         let file = repo.common_dir().join("codex-archive/archive.sqlite");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -53,18 +55,22 @@ fn on_sqlite() {
         connection.execute_batch(&fixture(&format!("v{version}.sqlite.sql"))).unwrap();
         drop(connection);
         upgrades(&repo, version);
-        let copy = file.with_file_name("archive.sqlite.schema-1");
-        assert_eq!(copy.exists(), version == 1, "copied first");
+        let copy = file.with_file_name(format!("archive.sqlite.schema-{version}"));
+        assert_eq!(copy.exists(), version < LATEST_VERSION, "copied first");
     }
 }
 
 #[test]
 fn on_servers() {
-    for (kind, name) in [(Kind::Postgres, "v2.postgres.sql"), (Kind::Mariadb, "v2.mariadb.sql")] {
+    for (kind, name) in [(Kind::Postgres, "postgres"), (Kind::Mariadb, "mariadb")] {
         let Some(server) = Server::of(kind) else { return };
-        let database = server.database();
-        server.sql(&database, &fixture(name));
-        let repo = TestRepo::with_history().env("CODEX_ARCHIVE_URL", &server.url(&database));
-        upgrades(&repo, 2);
+        // Before the second schema there were no servers.
+        for version in 2..=LATEST_VERSION {
+            let database = server.database();
+            server.sql(&database, &fixture(&format!("v{version}.{name}.sql")));
+            let url = server.url(&database);
+            let repo = TestRepo::with_history().env("CODEX_ARCHIVE_URL", &url);
+            upgrades(&repo, version);
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 
+use memchr::memmem;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
@@ -42,6 +43,13 @@ struct Subject {
 }
 
 impl Subject {
+    /// What stands in every line about it.
+    fn needles(&self) -> Vec<String> {
+        let id = self.id.map(|id| id.to_string());
+        let path = self.path.as_ref().map(|path| format!("\"{path}\""));
+        id.into_iter().chain(path).collect()
+    }
+
     fn fits(&self, record: &Record) -> bool {
         let event = &record.event;
         (self.id.is_some() && event.tombstone == self.id)
@@ -76,7 +84,16 @@ pub fn history(
             }
         }
     }
-    add_segments(workspace, &mut entries, |record| subject.fits(record))?;
+    let needles = subject.needles();
+    let holds_news = |bytes: &[u8], known: &HashSet<Digest>| {
+        let has =
+            |line: &[u8]| needles.iter().any(|it| memmem::find(line, it.as_bytes()).is_some());
+        has(bytes)
+            && bytes
+                .split(|byte| *byte == b'\n')
+                .any(|line| has(line) && !known.contains(&Digest::of(line)))
+    };
+    add_segments(workspace, &mut entries, holds_news, |record| subject.fits(record))?;
     if entries.is_empty() {
         let object = crate::model::escape_line(&target.to_string_lossy());
         let why = "neither the archive nor the tree's evidence knows it".to_owned();
@@ -120,7 +137,12 @@ pub fn newest(
         known.extend(logs.into_iter().map(|log| log.log));
     }
     // What a log of this archive says is in the archive already, or older than what was asked for.
-    add_segments(workspace, &mut entries, |record| !known.contains(&record.log))?;
+    let holds_news = |bytes: &[u8], _: &HashSet<Digest>| {
+        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        // All records of a segment are of one log.
+        Record::parse(first).map_or(true, |record| !known.contains(&record.log))
+    };
+    add_segments(workspace, &mut entries, holds_news, |record| !known.contains(&record.log))?;
     let mut entries = sorted(entries);
     entries.truncate(limit);
     Ok(entries)
@@ -137,15 +159,17 @@ pub fn last_deed(archive: &mut Archive) -> Result<Vec<Entry>> {
     stored.iter().map(entry).collect()
 }
 
-/// Adds the records of the index's segments that `fits` takes and that are not there yet.
+/// Adds the records of the index's segments that `fits` takes and that are not there yet; segments
+/// of which `holds_news` says no are not parsed.
 fn add_segments(
     workspace: &Workspace,
     entries: &mut Vec<Entry>,
+    holds_news: impl Fn(&[u8], &HashSet<Digest>) -> bool,
     fits: impl Fn(&Record) -> bool,
 ) -> Result<()> {
     let Some(repository) = &workspace.repository else { return Ok(()) };
     let mut known: HashSet<Digest> = entries.iter().map(|entry| entry.digest).collect();
-    let (segments, _) = segments::in_index(repository)?;
+    let segments = segments::in_index_where(repository, |bytes| holds_news(bytes, &known))?;
     for (record, digest) in segments.into_iter().flat_map(|segment| segment.lines) {
         if fits(&record) && known.insert(digest) {
             entries.push(Entry { record, digest, in_archive: false });

@@ -357,12 +357,7 @@ pub fn standing_stubs(repository: &Repository, item: &Item) -> Result<Vec<RepoPa
             oids.push(repository.hash_blob(&stub.render(wrapping)?)?);
         }
     }
-    let mut paths: Vec<RepoPath> = repository
-        .index(IndexScope::All)?
-        .into_iter()
-        .filter(|entry| entry.stage == 0 && oids.contains(&entry.oid))
-        .map(|entry| entry.path)
-        .collect();
+    let mut paths = repository.paths_of(&oids)?;
     // Its own path first: that is where it is put back.
     paths.sort_by_key(|path| *path != item.path);
     Ok(paths)

@@ -40,6 +40,23 @@ pub fn load(
     Ok((good, bad))
 }
 
+/// The segments in the index whose bytes `wanted` takes. What is passed over is not parsed: a segment
+/// may hold the records of a hundred thousand items.
+pub fn in_index_where(
+    repository: &Repository,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for entry in repository.index(IndexScope::Folder(SEGMENT_FOLDER))? {
+        if !is_segment_path(&entry.path) {
+            continue;
+        }
+        let bytes = repository.blob(&entry.oid)?.filter(|bytes| wanted(bytes));
+        segments.extend(bytes.and_then(|bytes| Segment::parse(&entry.path, &bytes).ok()));
+    }
+    Ok(segments)
+}
+
 /// The segments in the index.
 pub fn in_index(repository: &Repository) -> Result<(Vec<Segment>, Vec<BadSegment>)> {
     let entries = repository.index(IndexScope::Folder(SEGMENT_FOLDER))?;

@@ -109,6 +109,25 @@ impl Repository {
         Ok(entries)
     }
 
+    /// The paths, without an open merge, at which one of `oids` stands; other entries are passed over
+    /// unread, since there may be hundreds of thousands.
+    pub fn paths_of(&self, oids: &[GitOid]) -> Result<Vec<RepoPath>> {
+        let wanted: HashSet<String> = oids.iter().map(|oid| format!(" {oid} 0")).collect();
+        let mut command = self.reading([""; 0]);
+        command.args(["ls-files", "-s", "-z", "--full-name"]);
+        let answer = plumbing::run_checked(ACTION, command, &[])?;
+        let mut paths = Vec::new();
+        for field in plumbing::fields(ACTION, &answer)? {
+            // `<mode> <oid> <stage>` TAB `<path>`; a mode has six digits.
+            let tab = MODE_LEN + 2 * self.oid_len + " 0 ".len();
+            let found = field.get(MODE_LEN..tab).and_then(|part| std::str::from_utf8(part).ok());
+            if found.is_some_and(|part| wanted.contains(part)) {
+                paths.push(RepoPath::new(field.get(tab + 1..).unwrap_or_default())?);
+            }
+        }
+        Ok(paths)
+    }
+
     fn list_index(&self, paths: &[RepoPath]) -> Result<Vec<IndexEntry>> {
         self.list(self.reading([""; 0]), paths.iter().map(RepoPath::as_path))
     }
@@ -148,6 +167,9 @@ impl Repository {
         Ok(())
     }
 }
+
+/// Digits of a mode.
+const MODE_LEN: usize = 6;
 
 /// `paths`, or none (which git takes for all) when they are too many for a command line.
 fn narrow(paths: &[RepoPath]) -> &[RepoPath] {

@@ -69,17 +69,43 @@ impl Server {
 
     /// Starts another server of this kind.
     pub fn start(kind: Kind) -> Option<Self> {
+        Self::start_in(kind, tempfile::tempdir().unwrap().keep(), &[])
+    }
+
+    /// A MariaDB that has room for some 10 MB more than its own tables take.
+    pub fn start_small() -> Option<Self> {
+        let room = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:24M"];
+        Self::start_in(Kind::Mariadb, tempfile::tempdir().unwrap().keep(), &room)
+    }
+
+    /// A PostgreSQL that follows this one, and can only be read.
+    pub fn standby(&self) -> Self {
+        let programs = Programs::of(self.kind).unwrap();
+        let folder = tempfile::tempdir().unwrap().keep();
+        certificates(&folder);
+        programs.hand_over(&folder);
+        let mut copy = programs.command("pg_basebackup");
+        copy.arg("-h").arg(&self.folder).args(["-p", &self.port.to_string(), "-U", "codex"]);
+        run(copy.args(["-R", "-c", "fast", "-D"]).arg(folder.join("data")));
+        let port = free_port();
+        let lifeline = start_postgres(&programs, &folder, port);
+        let databases = AtomicU32::new(0);
+        let server = Self { kind: self.kind, port, folder, databases, _lifeline: lifeline };
+        server.wait();
+        server
+    }
+
+    fn start_in(kind: Kind, folder: PathBuf, arguments: &[&str]) -> Option<Self> {
         let Some(programs) = Programs::of(kind) else {
             skipped(&format!("{kind:?} (its server is not installed)"));
             let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
             assert!(!in_ci, "{kind:?} is not installed");
             return None;
         };
-        let folder = tempfile::tempdir().unwrap().keep();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let lifeline = match kind {
             Kind::Postgres => postgres(&programs, &folder, port),
-            Kind::Mariadb => mariadb(&programs, &folder, port),
+            Kind::Mariadb => mariadb(&programs, &folder, port, arguments),
         };
         let server = Self { kind, port, folder, databases: AtomicU32::new(0), _lifeline: lifeline };
         server.wait();
@@ -184,6 +210,11 @@ impl Server {
     }
 }
 
+/// A port of this machine where nobody listens.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// Where a server's programs are, and as whom they run: none of them likes root.
 struct Programs {
     folder: PathBuf,
@@ -284,10 +315,14 @@ fn postgres(programs: &Programs, folder: &Path, port: u16) -> ChildStdin {
     let rules = data.join("pg_hba.conf");
     let text = fs::read_to_string(&rules).unwrap();
     fs::write(&rules, format!("hostnossl all {SEALED} all reject\n{text}")).unwrap();
+    start_postgres(programs, folder, port)
+}
+
+fn start_postgres(programs: &Programs, folder: &Path, port: u16) -> ChildStdin {
     let mut server = programs.command("postgres");
     server
         .arg("-D")
-        .arg(&data)
+        .arg(folder.join("data"))
         .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k"])
         .arg(folder);
     server.args(["-c", "ssl=on"]);
@@ -301,23 +336,19 @@ fn postgres(programs: &Programs, folder: &Path, port: u16) -> ChildStdin {
     guarded(server, folder)
 }
 
-fn mariadb(programs: &Programs, folder: &Path, port: u16) -> ChildStdin {
+fn mariadb(programs: &Programs, folder: &Path, port: u16, more: &[&str]) -> ChildStdin {
     certificates(folder);
     programs.hand_over(folder);
     let data = folder.join("data");
     let data_argument = format!("--datadir={}", data.display());
-    run(programs.command("mariadb-install-db").args([
-        "--no-defaults",
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-        &data_argument,
-    ]));
+    let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
+    run(programs.command("mariadb-install-db").args(install).arg(&data_argument).args(more));
     let mut server = programs.command("mariadbd");
     server.args(["--no-defaults", &data_argument, "--bind-address=127.0.0.1"]);
     server.arg(format!("--port={port}")).arg(format!("--socket={}", folder.join("s").display()));
     server.arg(format!("--ssl-cert={}", folder.join("server.crt").display()));
     server.arg(format!("--ssl-key={}", folder.join("server.key").display()));
     server.args(["--innodb-flush-log-at-trx-commit=2", "--max-connections=150"]);
-    server.args(["--skip-name-resolve", "--innodb-buffer-pool-size=64M"]);
+    server.args(["--skip-name-resolve", "--innodb-buffer-pool-size=64M"]).args(more);
     guarded(server, folder)
 }

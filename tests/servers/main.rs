@@ -36,3 +36,13 @@ fn on(server: &Server) -> (TestRepo, String) {
     let database = server.database();
     (TestRepo::with_history().env("CODEX_ARCHIVE_URL", &server.url(&database)), database)
 }
+
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}

@@ -1,7 +1,7 @@
 //! The main job, with the archive on a server that clones share.
 
 use crate::common::server::PASSWORD;
-use crate::{on, on_both};
+use crate::{noise, on, on_both};
 
 #[test]
 fn no_command_shows_the_password() {
@@ -90,5 +90,20 @@ fn many_writers() {
             clone.archive(["evidence", "verify"]).ok();
         }
         repo.archive(["fsck"]).ok();
+    });
+}
+
+/// Content of several pieces, and more of it than a server takes in one packet.
+#[test]
+fn large_content() {
+    on_both(|server| {
+        let (repo, _) = on(server);
+        repo.archive(["init", "--repo", "_codex_"]).ok();
+        let content = noise(40 << 20);
+        repo.file("large.bin", &content).commit("large");
+        repo.archive(["store", "_codex_", "large.bin", "--reason", "dead"]).ok();
+        repo.archive(["fsck"]).ok();
+        repo.archive(["restore", "--stage", "large.bin"]).ok();
+        assert!(repo.bytes("large.bin") == content);
     });
 }

@@ -4,13 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::common::TestRepo;
-use crate::common::server::{PASSWORD, Server};
-use crate::{on, on_both};
-
-/// A port of this machine where nobody listens.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use crate::common::server::{Kind, PASSWORD, Server, free_port};
+use crate::{noise, on, on_both};
 
 /// Every command says why it cannot, and a hook lets people go on working.
 #[track_caller]
@@ -143,5 +138,69 @@ fn what_cannot_be_reached_is_told_before_anything_is_written() {
         let said = repo.archive(["init", "--repo", "_codex_"]);
         assert_eq!(said.code, 7, "{said}");
         assert_eq!(repo.snapshot(), tree, "nothing changed");
+    });
+}
+
+/// What a server that can only be read does not take is refused; what is there can be read.
+#[test]
+fn a_server_that_can_only_be_read() {
+    let Some(primary) = Server::of(Kind::Postgres) else { return };
+    let (repo, database) = on(primary);
+    repo.archive(["init", "--repo", "_codex_"]).ok();
+    repo.commit("archive");
+    repo.archive(["store", "_codex_", "src/old.py", "--reason", "dead"]).ok();
+    let standby = primary.standby();
+    let repo = repo.env("CODEX_ARCHIVE_URL", &standby.url(&database));
+    assert_eq!(repo.archive(["cat", "src/old.py"]).ok().stdout, "print('old')\n");
+    repo.archive(["fsck"]).ok();
+    let tree = repo.snapshot();
+    let said = repo.archive(["store", "_codex_", "src/live.py", "--reason", "dead"]);
+    assert_eq!(said.code, 7, "{said}");
+    assert!(said.stderr.contains("during recovery"), "{said}");
+    assert_eq!(repo.snapshot(), tree, "nothing changed");
+}
+
+/// No room on the server: the tree is as it was, and so is the archive.
+#[test]
+fn a_server_that_is_full() {
+    let Some(server) = Server::start_small() else { return };
+    let (repo, _) = on(&server);
+    repo.archive(["init", "--repo", "_codex_"]).ok();
+    repo.file("large.bin", noise(24 << 20)).commit("large");
+    let tree = repo.snapshot();
+    let said = repo.archive(["store", "_codex_", "large.bin", "--reason", "dead"]);
+    assert_eq!(said.code, 7, "{said}");
+    if !said.stderr.contains("full") {
+        let log = std::fs::read_to_string(server.folder.join("log")).unwrap_or_default();
+        panic!("{said}\n{log}");
+    }
+    assert_eq!(repo.snapshot(), tree, "nothing changed");
+    repo.archive(["store", "_codex_", "src/old.py", "--reason", "dead"]).ok();
+    repo.archive(["fsck"]).ok();
+}
+
+/// Several clones may found the archive in the same moment.
+#[test]
+fn inits_at_once() {
+    on_both(|server| {
+        let (repo, database) = on(server);
+        let clones: Vec<_> = (0..6)
+            .map(|n| {
+                let clone = repo.clone_to(&format!("clone{n}"));
+                clone.env("CODEX_ARCHIVE_URL", &server.url(&database))
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for clone in &clones {
+                scope.spawn(|| clone.archive(["init", "--repo", "_codex_"]).ok());
+            }
+        });
+        let count = server.sql(&database, "SELECT COUNT(*) FROM meta WHERE k = 'archive'");
+        assert_eq!(count.trim(), "1");
+        for clone in &clones {
+            clone.archive(["migrate", "--status"]).ok();
+            clone.archive(["store", "_codex_", "src/old.py", "--reason", "dead"]).ok();
+            clone.archive(["evidence", "verify"]).ok();
+        }
     });
 }

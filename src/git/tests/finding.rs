@@ -245,3 +245,16 @@ fn the_hooks_folder_is_where_git_looks() {
     repo.git(&["config", "core.hooksPath", ".husky/_"]);
     assert_eq!(repo.open().hooks_folder().unwrap(), repo.top.join(".husky/_"));
 }
+
+#[test]
+fn the_paths_of_an_object() {
+    for format in ["--object-format=sha1", "--object-format=sha256"] {
+        let repo = TestRepo::init(&[format]);
+        repo.file("a", "same").file("b\tc", "same").file("d", "other").commit("one");
+        let open = repo.open();
+        let oid = |content: &[u8]| open.hash_blob(content).unwrap();
+        assert_eq!(open.paths_of(&[oid(b"same")]).unwrap(), [path("a"), path("b\tc")]);
+        assert_eq!(open.paths_of(&[oid(b"other"), oid(b"none")]).unwrap(), [path("d")]);
+        assert!(open.paths_of(&[]).unwrap().is_empty());
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, Instant as Moment};
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
@@ -75,6 +76,27 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix_ms(Instant::now().as_millisecond())
+    }
+}
+
+/// How long something takes, whatever happens to the system's clock meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Moment);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self(Moment::now())
+    }
+
+    /// The time since it began.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// The same in whole milliseconds.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

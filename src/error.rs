@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Unreachable,
     /// Configuration, no archive, untrusted place, two archives in one place, newer version (8).
     Config,
+    /// Whoever started it asked it to stop (130).
+    Interrupted,
 }
 
 impl ErrorKind {
@@ -36,6 +38,7 @@ impl ErrorKind {
             Self::Refused => 6,
             Self::Unreachable => 7,
             Self::Config => 8,
+            Self::Interrupted => 130,
         }
     }
 
@@ -48,6 +51,7 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Config => "config",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -318,6 +322,19 @@ pub enum Error {
         /// The file and line that names it.
         origin: String,
     },
+    /// One item of a batch stands in the way of all.
+    #[error("item {number} of the manifest cannot be {done}, and nothing was changed")]
+    Item {
+        /// Its number, from 1.
+        number: usize,
+        /// `restored` or `archived`.
+        done: &'static str,
+        /// Why not.
+        source: Box<Error>,
+    },
+    /// Whoever started it asked it to stop.
+    #[error("interrupted before anything was archived")]
+    Interrupted,
     /// Somebody else holds a lock.
     #[error("cannot lock `{path}`: another process holds it")]
     Locked {
@@ -374,6 +391,8 @@ impl Error {
             | Self::Config { .. }
             | Self::Untrusted { .. } => ErrorKind::Config,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::Item { source, .. } => source.kind(),
+            Self::Interrupted => ErrorKind::Interrupted,
         }
     }
 

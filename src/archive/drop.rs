@@ -14,7 +14,8 @@ use crate::tombstone;
 
 use super::explain::item_of;
 use super::intent::{Intent, Source};
-use super::lookup::{Found, find, is_stub_of, standing_stubs, stub_at};
+use super::find::{Found, find, stub_at};
+use super::lookup::{is_stub_of, standing_stubs};
 use super::recovery;
 use super::recovery::take_steps;
 use super::selection::repo_path;

@@ -5,10 +5,12 @@
 
 mod agree;
 mod attributes;
+mod batch;
 mod content;
 mod detach;
 mod drop;
 mod explain;
+mod find;
 mod fsck;
 pub mod history;
 mod init;
@@ -33,13 +35,18 @@ mod tree;
 mod undo;
 mod workspace;
 
+pub use batch::{
+    BatchMark, BatchOptions, BatchRestoreOptions, BatchResults, BatchStoreOptions, ItemResult, OnError,
+    Status, batch_restore, batch_store,
+};
 pub use content::Content;
 pub use drop::{DropOptions, DropReport, drop_stub};
 pub use fsck::{FsckOptions, FsckReport, fsck};
 pub use init::{InitOptions, InitReport, init};
 pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
-pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
+pub use find::{Found, find, stub_at};
+pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_content};

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::git::Repository;
-use crate::model::{Digest, FileMode, TombstoneId};
+use crate::model::{Digest, FileMode, Notes, TombstoneId};
 use crate::progress::Progress;
 
 use super::detach::Detached;
@@ -39,6 +39,8 @@ pub struct Ready {
     pub on_disk: Digest,
     /// The item's id.
     pub tombstone: TombstoneId,
+    /// How long it took to read and compress, in milliseconds.
+    pub duration_ms: u64,
 }
 
 /// Reads, compresses and writes the artifacts in one transaction of their own.
@@ -61,10 +63,13 @@ pub fn take_in(
                 suspects.push(candidate);
             }
             let content = Candidate { oid: intake.oid, ..candidate.clone() };
-            ready[at] = Some(add(catalog, options, &content, intake.encoded, intake.on_disk, now)?);
+            let duration_ms = intake.duration_ms;
+            let added = add(catalog, options, &content, intake.encoded, intake.on_disk, now)?;
+            ready[at] = Some(Ready { duration_ms, ..added });
             done += 1;
             progress.step(done, candidates.len());
-            Ok(())
+            // Nothing speaks of these bytes yet: here is the last place to turn back.
+            if progress.is_stopped() { Err(Error::Interrupted) } else { Ok(()) }
         })?;
         intake::check_clean(repository, &suspects)
     })?;
@@ -109,6 +114,7 @@ pub fn add(
         deduplicated: known.is_some(),
         on_disk,
         tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
+        duration_ms: 0,
     })
 }
 
@@ -141,9 +147,10 @@ impl Ready {
         event.stored_size = Some(self.stored_bytes);
         event.git_blob = Some(self.candidate.oid);
         event.mode = Some(self.mode());
-        event.reason = Some(options.reason.to_string());
+        event.reason = Some(options.notes_of(&self.candidate.path).reason.to_string());
         event.tombstone = Some(self.tombstone);
-        event.detail = detail(options, self.candidate.detached.as_ref());
+        event.detail = detail(options.notes_of(&self.candidate.path), self.candidate.detached.as_ref());
+        event.duration_ms = options.batch.as_ref().and_then(|it| it.measured(self.duration_ms));
         event
     }
 
@@ -158,17 +165,18 @@ impl Ready {
             path: self.candidate.path.to_string(),
             evidence: digest.to_string(),
             deduplicated: self.deduplicated,
+            duration_ms: self.duration_ms,
         }
     }
 }
 
-fn detail(options: &StoreOptions, detached: Option<&Detached>) -> Option<Map<String, Value>> {
+fn detail(notes: &Notes, detached: Option<&Detached>) -> Option<Map<String, Value>> {
     let mut detail = Map::new();
-    if !options.tags.is_empty() {
-        detail.insert("tags".to_owned(), json!(options.tags));
+    if !notes.tags.is_empty() {
+        detail.insert("tags".to_owned(), json!(notes.tags));
     }
-    if !options.metadata.is_empty() {
-        detail.insert("metadata".to_owned(), json!(options.metadata));
+    if !notes.metadata.is_empty() {
+        detail.insert("metadata".to_owned(), json!(notes.metadata));
     }
     if let Some(detached) = detached {
         detached.note_in(&mut detail);

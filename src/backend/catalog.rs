@@ -173,11 +173,12 @@ impl<'a> Catalog<'a> {
     }
 
     /// Moves an item back to the batch of an older deed.
-    pub fn set_deed(&mut self, item: i64, deed: &DeedId) -> Result<()> {
-        let sql = "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ?)
-                   WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ?)";
+    pub fn set_deed(&mut self, item: i64, deed: &DeedId, reason: &str) -> Result<()> {
+        let sql = "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ? AND reason = ?)
+             WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ? AND reason = ?)";
         let deed = Value::from(deed.as_bytes().as_slice());
-        self.driver.execute(sql, &[deed.clone(), item.into(), deed]).map(|_| ())
+        let values = [deed.clone(), reason.into(), item.into(), deed, reason.into()];
+        self.driver.execute(sql, &values).map(|_| ())
     }
 
     /// Hides an item whose deed came to nothing, or shows it again.

@@ -34,7 +34,8 @@ impl Dialect {
     /// any length, `{key}` text that an index can hold, `{table}` what follows a table's closing
     /// bracket, `{clustered}` the same for a table that is read in the order of its key, `{view}`
     /// the beginning of a view, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
-    /// `{object:k,v}` a JSON object gathered out of rows.
+    /// `{object:k,v}` a JSON object gathered out of rows, `{on:t}` the table of an index that goes,
+    /// where that must be named.
     pub fn render(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -91,6 +92,7 @@ impl Dialect {
                     format!("concat_ws('-',{})", groups.join(","))
                 }
                 "object" => format!("COALESCE(JSON_OBJECTAGG({argument}), '{{}}')"),
+                "on" => format!(" ON {argument}"),
                 _ => String::new(),
             },
         }

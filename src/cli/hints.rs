@@ -121,7 +121,8 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
         Error::Backend { .. } | Error::Unreachable { .. } => {
             one("git codex-archive health-check".to_owned())
         }
-        Error::Io { .. } | Error::Git { .. } => Vec::new(),
+        Error::Item { source, .. } => hints(source, place),
+        Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }
 }
 

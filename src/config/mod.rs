@@ -14,6 +14,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
 pub use layers::{Environment, Origin, TRACKED_FILE};
@@ -172,6 +173,26 @@ impl Config {
         matches!(self.datum("hooks.require_shared"), Some(Datum::Switch(true)))
     }
 
+    /// How many items of a batch are worked on at once.
+    pub fn batch_concurrent(&self) -> usize {
+        usize::try_from(self.count("batch.concurrent", 5)).unwrap_or(1)
+    }
+
+    /// Whether a batch goes on after an item that failed.
+    pub fn batch_continues(&self) -> bool {
+        matches!(self.datum("batch.continue_on_error"), Some(Datum::Switch(true)))
+    }
+
+    /// How long one item of a batch may take.
+    pub fn batch_timeout(&self) -> Duration {
+        Duration::from_secs(self.count("batch.timeout_per_item", 300))
+    }
+
+    /// Whether durations are recorded.
+    pub fn measures(&self) -> bool {
+        !matches!(self.datum("performance.enabled"), Some(Datum::Switch(false)))
+    }
+
     /// Every key with its value, in the order of the documentation.
     pub fn values(&self) -> impl Iterator<Item = Value> + '_ {
         KEYS.iter().map(|key| {
@@ -212,6 +233,13 @@ impl Config {
 
     fn datum(&self, name: &str) -> Option<&Datum> {
         self.settings.get(name).map(|setting| &setting.datum)
+    }
+
+    fn count(&self, name: &str, default: u64) -> u64 {
+        match self.datum(name) {
+            Some(Datum::Count(count)) => *count,
+            _ => default,
+        }
     }
 
     fn severity(&self, name: &str, default: Severity) -> Severity {

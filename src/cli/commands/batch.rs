@@ -15,7 +15,7 @@ use crate::model::Digest;
 
 /// The options of every batch.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Shared {
     /// The manifest: JSON, a bare array, JSON Lines or CSV; `-` is standard input
     #[arg(value_name = "MANIFEST")]
     manifest: OsString,
@@ -36,7 +36,7 @@ pub struct Args {
     resume: bool,
 }
 
-impl Args {
+impl Shared {
     /// The manifest's name, for people, and its bytes.
     pub fn read(&self) -> Result<(String, Vec<u8>)> {
         let name = self.manifest.to_string_lossy().into_owned();

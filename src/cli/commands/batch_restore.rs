@@ -23,7 +23,7 @@ Ctrl-C, which finishes what is in hand and writes the results.";
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    batch: batch::Args,
+    batch: batch::Shared,
     /// How many items are worked on at once (default: batch.concurrent)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     concurrent: Option<u8>,

@@ -23,7 +23,7 @@ are refused beforehand (exit 3).";
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    batch: batch::Args,
+    batch: batch::Shared,
     /// The repo label under which the files are archived (default: this repository's)
     #[arg(long, value_name = "REPO")]
     repo: Option<String>,

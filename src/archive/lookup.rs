@@ -109,11 +109,7 @@ pub(super) fn ungated(
 /// The error of bytes that this clone has nowhere.
 pub(super) fn elsewhere(item: &Item) -> Error {
     let why = "its bytes are in another clone's archive, and git's history has not got them here";
-    Error::NotFound {
-        action: "restore",
-        object: item.tombstone.to_string(),
-        why: why.to_owned(),
-    }
+    Error::NotFound { action: "restore", object: item.tombstone.to_string(), why: why.to_owned() }
 }
 
 /// An item's id is made of its label, its path and its content: what came to another id, by damage

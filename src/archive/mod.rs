@@ -36,16 +36,16 @@ mod undo;
 mod workspace;
 
 pub use batch::{
-    BatchMark, BatchOptions, BatchRestoreOptions, BatchResults, BatchStoreOptions, ItemResult, OnError,
-    Status, batch_restore, batch_store,
+    BatchMark, BatchOptions, BatchRestoreOptions, BatchResults, BatchStoreOptions, ItemResult,
+    OnError, Status, batch_restore, batch_store,
 };
 pub use content::Content;
 pub use drop::{DropOptions, DropReport, drop_stub};
+pub use find::{Found, find, stub_at};
 pub use fsck::{FsckOptions, FsckReport, fsck};
 pub use init::{InitOptions, InitReport, init};
 pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
-pub use find::{Found, find, stub_at};
 pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};

@@ -149,7 +149,8 @@ impl Ready {
         event.mode = Some(self.mode());
         event.reason = Some(options.notes_of(&self.candidate.path).reason.to_string());
         event.tombstone = Some(self.tombstone);
-        event.detail = detail(options.notes_of(&self.candidate.path), self.candidate.detached.as_ref());
+        event.detail =
+            detail(options.notes_of(&self.candidate.path), self.candidate.detached.as_ref());
         event.duration_ms = options.batch.as_ref().and_then(|it| it.measured(self.duration_ms));
         event
     }

@@ -343,11 +343,7 @@ pub(super) struct Older {
 }
 
 /// The newest other deed that archived an item and was not aborted.
-pub(super) fn older_deed(
-    archive: &mut Archive,
-    item: i64,
-    deed: &DeedId,
-) -> Result<Option<Older>> {
+pub(super) fn older_deed(archive: &mut Archive, item: i64, deed: &DeedId) -> Result<Option<Older>> {
     let stored = archive.ledger().records_about(item)?;
     let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;
     let aborted: Vec<DeedId> = records

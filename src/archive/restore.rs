@@ -17,8 +17,8 @@ use crate::git::{Bytes as _, IndexScope, Repository};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git_folder};
 
 use super::detach::{self, Change, Detached};
-use super::intent::{Intent, Source};
 use super::find::{Found, find};
+use super::intent::{Intent, Source};
 use super::lookup::{self, Origin, executable, is_stub_of, sidecar_path, standing_stubs};
 use super::output::{Outside, Target, contained, read_again};
 use super::recovery::{self, take_steps};

@@ -317,7 +317,8 @@ fn record_undo(
         for (record, item, older) in &rows {
             let archived = record.event.action == Action::Archive;
             if let (true, Some(item)) = (archived, item) {
-                let (mut event, row) = recovery::abort_item(transaction, item, &of, older.as_ref())?;
+                let (mut event, row) =
+                    recovery::abort_item(transaction, item, &of, older.as_ref())?;
                 event.actor = actor.to_string();
                 event.reason = Some(ACTION.to_owned());
                 deeds.push((event, row));

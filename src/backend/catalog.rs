@@ -174,7 +174,8 @@ impl<'a> Catalog<'a> {
 
     /// Moves an item back to the batch of an older deed.
     pub fn set_deed(&mut self, item: i64, deed: &DeedId, reason: &str) -> Result<()> {
-        let sql = "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ? AND reason = ?)
+        let sql =
+            "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ? AND reason = ?)
              WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ? AND reason = ?)";
         let deed = Value::from(deed.as_bytes().as_slice());
         let values = [deed.clone(), reason.into(), item.into(), deed, reason.into()];

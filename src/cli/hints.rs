@@ -169,6 +169,7 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::OtherLabel { label } => place.again(Some((object, label)), ""),
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
+        Refusal::Exists if action.starts_with("save") => place.again(None, "--force"),
         Refusal::Exists => format!("git diff HEAD -- {}", path()),
         Refusal::Outside if action == "restore" => place.again(None, "--allow-outside"),
         Refusal::ThroughLink { link } => format!("ls -l {}", quote(link)),

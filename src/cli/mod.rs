@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
-    batch_restore, batch_store, cat, config_show, drop, evidence, fsck, health_check, hook, hooks, init, list, log, reconcile,
-    restore, schema, show, status, store, undo, verify,
+    batch_restore, batch_store, cat, config_show, drop, evidence, fsck, health_check, hook, hooks,
+    init, list, log, reconcile, restore, schema, show, status, store, undo, verify,
 };
 use context::Context;
 use hints::Place;

@@ -23,7 +23,9 @@ impl fmt::Display for Clash {
         let path = escape_line(&self.path.to_string_lossy());
         match self.is_same {
             true => write!(f, "items {first} and {second} both name the file `{path}`"),
-            false => write!(f, "item {second} names `{path}`, which is below the file of item {first}"),
+            false => {
+                write!(f, "item {second} names `{path}`, which is below the file of item {first}")
+            }
         }
     }
 }

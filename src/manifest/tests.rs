@@ -18,7 +18,8 @@ fn why<T: std::fmt::Debug>(read: Result<Vec<T>>) -> String {
 
 #[test]
 fn one_batch_in_four_forms() {
-    let items = r#"[{"tombstone":"a1","output":"x"},{"tombstone":"b2","output":"y, z","actor":"ops"}]"#;
+    let items =
+        r#"[{"tombstone":"a1","output":"x"},{"tombstone":"b2","output":"y, z","actor":"ops"}]"#;
     let lines = items[1..items.len() - 1].replace("},{", "}\r\n\n{");
     let table = "tombstone,output,actor\r\na1,x,\r\nb2,\"y, z\",ops\r\n";
     let expected = restore(items).unwrap();
@@ -33,7 +34,8 @@ fn one_batch_in_four_forms() {
 
 #[test]
 fn a_store_in_json_and_in_a_table() {
-    let json = r#"[{"path":"a","reason":"dead","tags":["t","u"],"metadata":{"k":"v=w"}},{"path":"b"}]"#;
+    let json =
+        r#"[{"path":"a","reason":"dead","tags":["t","u"],"metadata":{"k":"v=w"}},{"path":"b"}]"#;
     let table = "path,reason,tags,metadata\na,dead,t; u,k=v=w\nb,,,\n";
     assert_eq!(store(json).unwrap(), store(table).unwrap());
     assert_eq!(store("path\nb\n").unwrap()[0].reason, None);
@@ -50,10 +52,7 @@ fn what_is_wrong_is_named_with_its_place() {
             r#"[{"tombstone":"a","output":"x","outptu":1}]"#,
             "unknown field `outptu`, expected one of `tombstone`, `output`, `actor` at line 1 column 39",
         ),
-        (
-            r#"{"items":[],"more":1}"#,
-            "unknown field `more`, expected `items` at line 1 column 18",
-        ),
+        (r#"{"items":[],"more":1}"#, "unknown field `more`, expected `items` at line 1 column 18"),
         (
             r#"[{"tombstone":"a","output":"x","output":"y"}]"#,
             "duplicate field `output` at line 1 column 39",
@@ -62,11 +61,23 @@ fn what_is_wrong_is_named_with_its_place() {
             r#"[{"tombstone":18446744073709551616,"output":"x"}]"#,
             "invalid type: floating point `1.8446744073709552e19`, expected a string at line 1 column 34",
         ),
-        (r#"[{"tombstone":"a","output":"-"}]"#, "item 1: output `-`: a batch writes files, not to standard output at line 1 column 31"),
-        ("{\"tombstone\":\"a\",\"output\":\"x\"}\n{\"tombstone\":\"b\"}\n", "line 2: `output` is missing"),
-        ("{\"tombstone\":\"a\",\"output\":\"x\"}\n{\n", "line 2: EOF while parsing an object at column 1"),
+        (
+            r#"[{"tombstone":"a","output":"-"}]"#,
+            "item 1: output `-`: a batch writes files, not to standard output at line 1 column 31",
+        ),
+        (
+            "{\"tombstone\":\"a\",\"output\":\"x\"}\n{\"tombstone\":\"b\"}\n",
+            "line 2: `output` is missing",
+        ),
+        (
+            "{\"tombstone\":\"a\",\"output\":\"x\"}\n{\n",
+            "line 2: EOF while parsing an object at column 1",
+        ),
         ("tombstone\na\n", "line 1: column `output` is missing; there are tombstone,output,actor"),
-        ("tombstone,output,x\n", "line 1: there is no column `x`; there are tombstone,output,actor"),
+        (
+            "tombstone,output,x\n",
+            "line 1: there is no column `x`; there are tombstone,output,actor",
+        ),
         ("tombstone,output,output\n", "line 1: column `output` stands there twice"),
         ("tombstone,output\na,\n", "line 2: `output` is missing"),
         ("tombstone,output\na,b\"c\n", "line 2: a quote inside a plain cell"),
@@ -84,11 +95,26 @@ fn what_is_wrong_is_named_with_its_place() {
     }
     assert_eq!(why(restores("m", b"tombstone,output\na,\xff\n")), "line 2: it is no UTF-8");
     for (text, expected) in [
-        (r#"[{"path":"a","reason":"unused"}]"#, "item 1: reason `unused` is none of dead, pruned, legacy, replaced at line 1 column 31"),
-        (r#"[{"path":"a","tags":["t","t"]}]"#, "item 1: tag `t` stands there twice at line 1 column 30"),
-        (r#"[{"path":"a","metadata":{"k":"1","k":"2"}}]"#, "item 1: metadata `k` stands there twice at line 1 column 42"),
-        (r#"[{"path":"a","metadata":{"k":1}}]"#, "invalid type: integer `1`, expected a string at line 1 column 30"),
-        ("path,metadata\na,novalue\n", "line 2: invalid metadata ``: a key has 1 to 128 bytes, a value at most 4096, neither a control character"),
+        (
+            r#"[{"path":"a","reason":"unused"}]"#,
+            "item 1: reason `unused` is none of dead, pruned, legacy, replaced at line 1 column 31",
+        ),
+        (
+            r#"[{"path":"a","tags":["t","t"]}]"#,
+            "item 1: tag `t` stands there twice at line 1 column 30",
+        ),
+        (
+            r#"[{"path":"a","metadata":{"k":"1","k":"2"}}]"#,
+            "item 1: metadata `k` stands there twice at line 1 column 42",
+        ),
+        (
+            r#"[{"path":"a","metadata":{"k":1}}]"#,
+            "invalid type: integer `1`, expected a string at line 1 column 30",
+        ),
+        (
+            "path,metadata\na,novalue\n",
+            "line 2: invalid metadata ``: a key has 1 to 128 bytes, a value at most 4096, neither a control character",
+        ),
     ] {
         assert_eq!(why(store(text)), expected, "{text}");
     }

@@ -279,7 +279,8 @@ impl Clerk<'_> {
             Ok(((), records)) => {
                 let digests = records.into_iter().map(|(_, digest)| digest);
                 let recorded = files.into_iter().zip(digests);
-                let one = |((job, watch, written), digest)| Recorded { job, watch, written, digest };
+                let one =
+                    |((job, watch, written), digest)| Recorded { job, watch, written, digest };
                 Ok(recorded.map(one).collect())
             }
             Err(error) => {

@@ -186,12 +186,8 @@ fn choose(
 
 fn check_distinct(options: &BatchStoreOptions, chosen: &Chosen) -> Result<()> {
     let path = |path: &Option<RepoPath>| path.as_ref().map(|it| it.as_path().to_path_buf());
-    let (numbers, paths): (Vec<usize>, Vec<PathBuf>) = chosen
-        .paths
-        .iter()
-        .enumerate()
-        .filter_map(|(at, it)| Some((at + 1, path(it)?)))
-        .unzip();
+    let (numbers, paths): (Vec<usize>, Vec<PathBuf>) =
+        chosen.paths.iter().enumerate().filter_map(|(at, it)| Some((at + 1, path(it)?))).unzip();
     match clash(&paths) {
         Some(mut clash) => {
             (clash.first, clash.second) = (numbers[clash.first - 1], numbers[clash.second - 1]);

@@ -220,7 +220,8 @@ impl Ui {
         if speaks {
             self.aside(&begun);
         }
-        BatchMeter { ui: self, speaks, bar, stop, percent: AtomicUsize::new(0) }
+        let (percent, has_spoken) = (AtomicUsize::new(0), AtomicBool::new(false));
+        BatchMeter { ui: self, speaks, bar, stop, percent, has_spoken }
     }
 
     fn aside(&self, line: &str) {
@@ -299,6 +300,7 @@ pub struct BatchMeter<'a> {
     bar: Option<ProgressBar>,
     stop: Arc<AtomicBool>,
     percent: AtomicUsize,
+    has_spoken: AtomicBool,
 }
 
 impl Progress for BatchMeter<'_> {
@@ -311,6 +313,7 @@ impl Progress for BatchMeter<'_> {
         let percent = (done * 100).checked_div(total).unwrap_or(100);
         let before = self.percent.swap(percent, Ordering::Relaxed);
         if self.speaks && (total <= MOST_LINES || percent != before) {
+            self.has_spoken.store(true, Ordering::Relaxed);
             self.ui.aside(&format!("Progress: {done}/{total} ({percent}%)"));
         }
     }
@@ -330,7 +333,7 @@ impl Drop for BatchMeter<'_> {
         if let Some(bar) = &self.bar {
             bar.abandon();
         }
-        if self.speaks {
+        if self.has_spoken.load(Ordering::Relaxed) {
             self.ui.aside("");
         }
     }

@@ -31,7 +31,10 @@ fn what_can_be_known_beforehand_stops_all() {
         let told = repo.unchanged(|repo| repo.archive(&line[..2])).fails(code);
         pin(name, &repo, &told);
     }
-    repo.file("m.json", manifest(&[ids[0].clone(), "0badc0de".to_owned()], &["a", "b"]).to_string());
+    repo.file(
+        "m.json",
+        manifest(&[ids[0].clone(), "0badc0de".to_owned()], &["a", "b"]).to_string(),
+    );
     let told = repo.unchanged(|repo| repo.archive(["batch-restore", "m.json"])).fails(5);
     pin("batch-unknown", &repo, &told);
     let told = repo.unchanged(|repo| repo.archive(["batch-restore", "none.json"])).fails(1);

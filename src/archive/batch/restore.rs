@@ -110,6 +110,9 @@ fn run(
     }
     let deed = DeedId::random();
     let done = items.len() - jobs.len();
+    if done > 0 {
+        progress.step(done, items.len());
+    }
     let mut clerk = Clerk { workspace, options, deed, items, progress, done, goes_on: true };
     clerk.record_refused(&mut archive);
     let crew = Crew {

@@ -81,7 +81,11 @@ pub fn batch_store(
     });
     let stored = match progress.is_stopped() {
         true => Err(Error::Interrupted),
-        false => store_selected(workspace, &store, &chosen.selection, &commit, progress),
+        false => {
+            let before = entries.len() - chosen.selection.candidates.len();
+            let rest = Rest { before, progress };
+            store_selected(workspace, &store, &chosen.selection, &commit, &rest)
+        }
     };
     let report = match stored {
         // A git that the same Ctrl-C hit says something else.
@@ -106,6 +110,26 @@ pub fn batch_store(
     }
     drop(lock);
     Ok(results)
+}
+
+/// How far a batch has come of which a part was settled beforehand.
+struct Rest<'a> {
+    before: usize,
+    progress: &'a dyn Progress,
+}
+
+impl Progress for Rest<'_> {
+    fn step(&self, done: usize, total: usize) {
+        self.progress.step(self.before + done, self.before + total);
+    }
+
+    fn warn(&self, message: &str) {
+        self.progress.warn(message);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.progress.is_stopped()
+    }
 }
 
 /// What is remembered of each item; every one has a reason.

@@ -125,7 +125,7 @@ fn known_evidence(filing: Option<&Filing>, item: &ItemResult) -> Option<String> 
 fn judge(
     workspace: &Workspace,
     finder: &Finder<'_>,
-    mut archive: Option<&mut Archive>,
+    archive: Option<&mut Archive>,
     options: &BatchRestoreOptions,
     at: usize,
     entry: &RestoreEntry,
@@ -136,7 +136,7 @@ fn judge(
     };
     let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
     let target = contained(ACTION, workspace, outside, &workspace.cwd.join(&entry.output))?;
-    let found = finder.find(archive.as_deref_mut(), OsStr::new(&entry.tombstone))?;
+    let found = finder.find(archive, OsStr::new(&entry.tombstone))?;
     check_released(&found.item)?;
     check_belongs(&found.item)?;
     if !has_bytes(workspace, &found.item)? {

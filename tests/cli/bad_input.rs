@@ -387,7 +387,7 @@ fn an_archive_made_by_a_newer_version() {
         return;
     }
     let (repo, id) = archived();
-    repo.sql("UPDATE schema_migrations SET version = 99 WHERE version > 1");
+    repo.sql("UPDATE schema_migrations SET version = 99 WHERE version > 2");
     let line = ["store", "_codex_", "src/live.py", "--reason", "dead"];
     refused("newer-store", &repo, &line, 8).says("99");
     for line in [&["list"][..], &["show", &id], &["cat", &id], &["restore", &id, "x.py"], &["init"]]

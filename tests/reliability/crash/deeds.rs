@@ -48,6 +48,9 @@ pub static ALL: [&Deed; 20] = [
 /// The name of an archive outside the repository.
 pub const ELSEWHERE: &str = "team.sqlite";
 
+/// The results of a batch, outside the repository: they differ from run to run.
+pub const RESULTS: &str = "results.json";
+
 const STORE: &[&str] =
     &["store", "_codex_", "src/old.py", "src/live.py", "--reason", "dead", "--quiet"];
 

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::report::{Failure, Form, Report};
-use super::text::{FAINT, ODD, PLAIN, Text, counted};
+use super::text::{FAINT, ODD, PLAIN, Text};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::git::Bytes as _;
 use crate::model::is_bidi_control;
@@ -210,7 +210,8 @@ impl Ui {
     /// error, else a line for each item. `stop` is set by whoever wants no more of it.
     pub fn batch(&self, total: usize, stop: Arc<AtomicBool>) -> BatchMeter<'_> {
         let speaks = self.manner.progress && self.manner.volume > Volume::Quiet && !self.is_json();
-        let begun = format!("Processing {} from manifest...", counted(total as u64, "item"));
+        let items = if total == 1 { "item" } else { "items" };
+        let begun = format!("Processing {total} {items} from manifest...");
         let bar = (speaks && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total as u64);
             let style = ProgressStyle::with_template("Progress: {bar:40} {pos}/{len} ({percent}%)");
@@ -306,6 +307,7 @@ pub struct BatchMeter<'a> {
 impl Progress for BatchMeter<'_> {
     fn step(&self, done: usize, total: usize) {
         if let Some(bar) = &self.bar {
+            self.has_spoken.store(true, Ordering::Relaxed);
             bar.set_length(total as u64);
             bar.set_position(done as u64);
             return;
@@ -330,12 +332,15 @@ impl Progress for BatchMeter<'_> {
 impl Drop for BatchMeter<'_> {
     /// What follows stands apart.
     fn drop(&mut self) {
+        if !self.has_spoken.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(bar) = &self.bar {
             bar.abandon();
-        }
-        if self.has_spoken.load(Ordering::Relaxed) {
+            // The bar's own line has no end yet.
             self.ui.aside("");
         }
+        self.ui.aside("");
     }
 }
 

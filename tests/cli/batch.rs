@@ -229,6 +229,13 @@ fn many_files_are_archived_in_one_deed_with_notes_of_their_own() {
         &repo.archive(["batch-store", "m.json", "--reason", "dead"]).ok(),
     );
     results(&repo);
+    repo.file("earlier.json", document.to_string());
+    let line = ["batch-store", "m.json", "--reason", "dead", "--resume", "--results"];
+    repo.archive(line.iter().chain(&["earlier.json"])).ok();
+    let again: Value = serde_json::from_str(&repo.read("earlier.json")).unwrap();
+    assert_eq!(again["items"][0]["why"], "already");
+    assert_eq!(again["items"][0]["evidence"], document["items"][0]["evidence"]);
+    fs::remove_file(repo.top.join("earlier.json")).unwrap();
     repo.archive(["undo"]).ok();
     assert_eq!(repo.read("src/old.py"), "print('old')\n");
     assert_eq!(repo.staged(), Vec::<String>::new());

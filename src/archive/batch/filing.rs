@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -96,12 +96,15 @@ impl Filing {
 
     /// Writes the results whole, or not at all; gives the file as it is shown.
     pub fn save(self, results: &BatchResults) -> Result<String> {
-        let mut bytes = serde_json::to_vec_pretty(results)
-            .map_err(|error| Error::io(ACTION, &self.target.file)(error.into()))?;
-        bytes.push(b'\n');
         let folder = self.target.make_folder()?;
         let mut temp = folder.temp(Executable::No)?;
-        temp.write_synced(&bytes)?;
+        temp.fill(|out| {
+            let mut out = BufWriter::new(out);
+            serde_json::to_writer_pretty(&mut out, results)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        })?;
+        temp.sync()?;
         match self.replaces {
             true => temp.publish(&self.target.file)?,
             // A name that nobody had must still be nobody's.

@@ -3,7 +3,7 @@
 //! Promises: a RESTORE for each item, durable before its file has its name, and a BATCH_RESTORE
 //! when it ends; a failure touches no other item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,12 +22,15 @@ use crate::archive::{Archive, Origin, Workspace, recovery};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
-use crate::fs::{Folder, TempFile, There};
+use crate::fs::{Folder, TempFile, There, folder_of};
 use crate::manifest::RestoreEntry;
 use crate::model::{DeedId, Digest, RepoPath};
 use crate::progress::Progress;
 
 const COMMAND: &str = "batch-restore";
+
+/// So many failures are recorded in one transaction.
+const AT_ONCE: usize = 256;
 
 /// What to restore, and how.
 #[derive(Debug, Clone)]
@@ -137,8 +140,8 @@ fn run(
     Ok(())
 }
 
-/// What leads recovery to the temporary files of a killed batch; `None` if all are outside the work
-/// tree.
+/// What leads recovery to the temporary files of a killed batch: one file of each folder. `None` if
+/// all are outside the work tree.
 fn intent(workspace: &Workspace, jobs: &[Job]) -> Option<Intent> {
     let step = |job: &Job| {
         let inside = job.target.file.strip_prefix(&workspace.top).ok()?;
@@ -151,7 +154,9 @@ fn intent(workspace: &Workspace, jobs: &[Job]) -> Option<Intent> {
             given: None,
         })
     };
-    let steps: Vec<IntentStep> = jobs.iter().filter_map(step).collect();
+    let mut folders = BTreeSet::new();
+    let first = jobs.iter().filter(|job| folders.insert(folder_of(&job.target.file)));
+    let steps: Vec<IntentStep> = first.filter_map(step).collect();
     // The records have deeds of their own: there is nothing to complete here.
     let deed = DeedId::random();
     (!steps.is_empty()).then(|| Intent::new(workspace, Action::Restore.as_str(), deed, steps))
@@ -324,6 +329,7 @@ impl Clerk<'_> {
     fn record_refused(&self, archive: &mut Archive) {
         let label = label_of(self.workspace);
         let refused = self.items.iter().filter(|item| item.status == Status::Failed);
+        let refused: Vec<&ItemResult> = refused.collect();
         let event_of = |item: &ItemResult| {
             let words = item.error.as_deref().unwrap_or_default();
             let mut event = failure(&self.options.batch.actor, label, &item.tombstone, words);
@@ -331,7 +337,9 @@ impl Clerk<'_> {
             detail.insert("batch".to_owned(), json!(self.deed.to_string()));
             (event, None)
         };
-        self.record_failures(archive, refused.map(event_of).collect());
+        for part in refused.chunks(AT_ONCE) {
+            self.record_failures(archive, part.iter().copied().map(event_of).collect());
+        }
     }
 
     /// A failure is evidence too; failing to record it must not hide it.

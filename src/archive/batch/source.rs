@@ -172,3 +172,24 @@ impl Write for Both<'_, '_> {
         self.0.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_stops_between_two_parts() {
+        let mut bytes = Vec::new();
+        let watch = Stopwatch::start();
+        let limit = Duration::from_secs(600);
+        let mut in_time = Timed { out: &mut bytes, deadline: Deadline { watch, limit } };
+        in_time.write_all(b"part").unwrap();
+        while watch.elapsed().is_zero() {}
+        let limit = Duration::ZERO;
+        let mut late = Timed { out: &mut bytes, deadline: Deadline { watch, limit } };
+        let error = late.write_all(b"more").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("batch.timeout_per_item"), "{error}");
+        assert_eq!(bytes, b"part");
+    }
+}

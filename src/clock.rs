@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Instant as Moment;
+use std::time::{Duration, Instant as Moment};
 
 use jiff::Timestamp as Instant;
 use jiff::tz::TimeZone;
@@ -87,6 +87,11 @@ impl Stopwatch {
     /// Begins to measure.
     pub fn start() -> Self {
         Self(Moment::now())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 
     /// Milliseconds since the start, with one digit behind the point.

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Unreachable,
     /// Configuration, no archive, untrusted place, two archives in one place, newer version (8).
     Config,
+    /// Whoever started it asked it to stop (130).
+    Interrupted,
 }
 
 impl ErrorKind {
@@ -47,6 +49,7 @@ impl ErrorKind {
             Self::Refused => 6,
             Self::Unreachable => 7,
             Self::Config => 8,
+            Self::Interrupted => 130,
         }
     }
 
@@ -59,6 +62,7 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Config => "config",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -341,6 +345,19 @@ pub enum Error {
         /// The file and line that names it.
         origin: String,
     },
+    /// One item of a batch stands in the way of all.
+    #[error("item {number} of the manifest cannot be {done}, and nothing was changed")]
+    Item {
+        /// Its number, from 1.
+        number: usize,
+        /// `restored` or `archived`.
+        done: &'static str,
+        /// Why not.
+        source: Box<Error>,
+    },
+    /// Whoever started it asked it to stop.
+    #[error("interrupted before anything was archived")]
+    Interrupted,
     /// Somebody else holds a lock.
     #[error("cannot lock `{path}`: another process holds it")]
     Locked {
@@ -398,6 +415,8 @@ impl Error {
             | Self::Untrusted { .. } => ErrorKind::Config,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::Migration { source, .. } => source.kind(),
+            Self::Item { source, .. } => source.kind(),
+            Self::Interrupted => ErrorKind::Interrupted,
         }
     }
 

@@ -149,6 +149,22 @@ pub fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
+/// A file system, and the room on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// Tells it from others.
+    pub id: u64,
+    /// Bytes that we may still write.
+    pub free_bytes: u64,
+}
+
+/// The file system that `folder` lies on; `None` where the system does not tell.
+pub fn disk_of(folder: &Path) -> Option<Disk> {
+    let room = rustix::fs::statvfs(folder).ok()?;
+    let id = fs::metadata(folder).ok()?.dev();
+    Some(Disk { id, free_bytes: room.f_bavail.saturating_mul(room.f_frsize) })
+}
+
 /// Whether `path` stands on a file system that may only be read.
 pub fn is_read_only(path: &Path) -> bool {
     let read_only = rustix::fs::StatVfsMountFlags::RDONLY;

@@ -5,7 +5,7 @@
 //!
 //! - ground: [`error`], [`clock`], [`progress`], [`retry`], [`fs`], [`secret`], [`model`]
 //! - first floor, none of which knows another: [`blob`], [`tombstone`], [`policy`], [`evidence`],
-//!   [`git`], [`backend`], [`config`], [`logging`]
+//!   [`git`], [`backend`], [`config`], [`logging`], [`manifest`]
 //! - second floor: [`archive`], the use cases; above it [`verify`], which judges trees
 //! - third floor: [`hook`]; and at the top [`cli`], the only part with a mouth
 
@@ -21,6 +21,7 @@ pub mod fs;
 pub mod git;
 pub mod hook;
 pub mod logging;
+pub mod manifest;
 pub mod model;
 pub mod policy;
 pub mod progress;

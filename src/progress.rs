@@ -6,6 +6,10 @@ pub trait Progress: Send + Sync {
     fn step(&self, done: usize, total: usize);
     /// Something the user should know that is no failure.
     fn warn(&self, message: &str);
+    /// Whether whoever listens wants no more of it: what is begun is then finished, the rest left.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Says nothing.

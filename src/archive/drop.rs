@@ -14,8 +14,9 @@ use crate::model::{Actor, DeedId, Item, RepoPath, escape_line};
 use crate::tombstone;
 
 use super::explain::item_of;
+use super::find::{Found, find, stub_at};
 use super::intent::{Intent, Source};
-use super::lookup::{Found, find, is_stub_of, standing_stubs, stub_at};
+use super::lookup::{is_stub_of, standing_stubs};
 use super::recovery;
 use super::recovery::take_steps;
 use super::selection::repo_path;

@@ -18,7 +18,8 @@ use crate::model::{DeedId, RepoLabel, RepoPath, TombstoneId};
 use crate::policy::trust;
 use crate::secret::DatabaseUrl;
 
-use super::lookup::{self, stub_at};
+use super::find::stub_at;
+use super::lookup;
 use super::workspace::ArchivePlace;
 use super::workspace::TRUST_SETTING;
 use super::{Archive, Workspace, recovery, segments};

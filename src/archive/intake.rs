@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::blob::{Encoded, Encoder};
+use crate::clock::Stopwatch;
 use crate::error::{Error, Refusal, Result};
 use crate::git::Repository;
 use crate::model::{Digest, GitOid};
@@ -29,6 +30,8 @@ pub struct Intake {
     /// Whether the work tree holds other bytes than the blob, so that git must say if the path
     /// is clean.
     pub differs: bool,
+    /// How long that took, in milliseconds.
+    pub duration_ms: u64,
 }
 
 /// Reads all candidates and hands them over one by one, in order.
@@ -85,6 +88,17 @@ fn read(
     encoder: &mut Encoder,
     candidate: &Candidate,
 ) -> Result<Intake> {
+    let watch = Stopwatch::start();
+    let intake = read_one(top, repository, encoder, candidate)?;
+    Ok(Intake { duration_ms: watch.elapsed_whole_ms(), ..intake })
+}
+
+fn read_one(
+    top: &Path,
+    repository: &Repository,
+    encoder: &mut Encoder,
+    candidate: &Candidate,
+) -> Result<Intake> {
     let path = &candidate.path;
     let content = repository.blob(&candidate.oid)?.ok_or_else(|| Error::NotFound {
         action: "read",
@@ -100,7 +114,7 @@ fn read(
     let differs = on_disk != content || candidate.detached.is_some();
     let encoded = encoder.encode(&content)?;
     let on_disk = if differs { Digest::of(&on_disk) } else { encoded.sha256 };
-    Ok(Intake { encoded, oid: candidate.oid, on_disk, differs })
+    Ok(Intake { encoded, oid: candidate.oid, on_disk, differs, duration_ms: 0 })
 }
 
 /// A file under git-lfs: the blob is a pointer, which says what the content in the work tree must be.
@@ -120,7 +134,7 @@ fn read_large(
     }
     let encoded = encoder.encode(content)?;
     let (oid, on_disk) = (repository.hash_blob(content)?, encoded.sha256);
-    Ok(Intake { encoded, oid, on_disk, differs: false })
+    Ok(Intake { encoded, oid, on_disk, differs: false, duration_ms: 0 })
 }
 
 /// Refuses the first of `candidates` that git itself does not call clean.

@@ -75,6 +75,17 @@ impl Archive {
         self.measured.map(|since| since.elapsed_whole_ms())
     }
 
+    /// Sets the time that the next deeds are recorded with, where one command does many.
+    pub(super) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// The stored bytes of an item, as they were written.
+    pub(super) fn frame(&mut self, item: &Item) -> Result<Vec<u8>> {
+        frame_of(&mut self.catalog(), item.artifact_row_id, &item.sha256)?
+            .ok_or_else(|| purged(item))
+    }
+
     /// Items and artifacts, for reading.
     pub fn catalog(&mut self) -> Catalog<'_> {
         Catalog::new(self.driver.as_mut())
@@ -129,7 +140,7 @@ impl Archive {
         frame
             .map(|frame| Content::of_frame(spool, frame, item.size_bytes, item.sha256))
             .transpose()?
-            .ok_or_else(|| Error::refused("restore", item.tombstone.to_string(), Refusal::Purged))
+            .ok_or_else(|| purged(item))
     }
 
     /// Decodes and hashes an artifact, in little memory; `false` when it was purged.
@@ -338,6 +349,10 @@ impl Archive {
             self.journal.append(&lines)?;
         }
     }
+}
+
+fn purged(item: &Item) -> Error {
+    Error::refused("restore", item.tombstone.to_string(), Refusal::Purged)
 }
 
 /// Decodes and hashes an artifact; `false` when it was purged.

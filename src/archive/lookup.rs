@@ -1,37 +1,20 @@
-//! Finding an item by what a person types, and its bytes wherever they are.
+//! An item's bytes, wherever they are, and its stub.
 //!
 //! Promises: bytes have the item's size and SHA-256, and the gate was asked before they are
 //! handed out.
 
-use std::ffi::OsStr;
-use std::fs;
-
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Record};
 use crate::fs::Executable;
-use crate::git::{Bytes, IndexScope, Repository};
-use crate::model::{
-    FileMode, Item, ItemKind, ItemState, RepoLabel, RepoPath, TombstoneId, escape_line, unhex,
-};
+use crate::git::{Bytes, Repository};
+use crate::model::{FileMode, Item, ItemKind, ItemState, RepoLabel, RepoPath, TombstoneId};
 use crate::policy::may_release;
 use crate::tombstone::{self, Tombstone, Wrapping};
 
-use super::selection::repo_path;
-use super::{Archive, Content, Workspace, segments};
+use super::{Archive, Content, Workspace};
 
 /// The folder of stubs that do not stand in their file's place.
 pub const SIDECAR_FOLDER: &str = ".codex/tombstones";
-
-/// An item, and whether this archive has it.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// The item.
-    pub item: Item,
-    /// Whether it is in this archive; if not, what is known comes from the tree's segments.
-    pub in_archive: bool,
-    /// Where its stub stands, if a path was given and a stub stands there.
-    pub stub_path: Option<RepoPath>,
-}
 
 /// Where bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,168 +25,12 @@ pub enum Origin {
     GitHistory,
 }
 
-/// The item that `text` means: a whole id, else the path of a stub, else a unique prefix of at
-/// least four hex digits.
-pub fn find(workspace: &Workspace, archive: Option<&mut Archive>, text: &OsStr) -> Result<Found> {
-    let mut archive = archive;
-    let shown = escape_line(&text.to_string_lossy());
-    if let Some(id) = text.to_str().and_then(|text| text.parse::<TombstoneId>().ok()) {
-        return found(workspace, archive, &id, None);
-    }
-    if let Some(known) = at_path(workspace, archive.as_deref_mut(), text)? {
-        return Ok(known);
-    }
-    if let Some(found) = by_prefix(workspace, archive, &shown)? {
-        return Ok(found);
-    }
-    let why = "no item has this id, and no stub stands at this path".to_owned();
-    Err(Error::NotFound { action: "find", object: shown, why })
-}
-
-/// The item with this id.
-pub fn by_id(
-    workspace: &Workspace,
-    archive: Option<&mut Archive>,
-    id: &TombstoneId,
-) -> Result<Item> {
-    found(workspace, archive, id, None).map(|found| found.item)
-}
-
-fn found(
-    workspace: &Workspace,
-    archive: Option<&mut Archive>,
-    id: &TombstoneId,
-    stub_path: Option<RepoPath>,
-) -> Result<Found> {
-    if let Some(archive) = archive
-        && let Some(item) = archive.catalog().item(id, false)?
-    {
-        return Ok(Found { item, in_archive: true, stub_path });
-    }
-    let item = match &workspace.repository {
-        Some(repository) => from_segments(repository, |known| known == id)?.pop(),
-        None => None,
-    };
-    match item {
-        Some(item) => Ok(Found { item, in_archive: false, stub_path }),
-        None => Err(Error::NotFound {
-            action: "find",
-            object: id.to_string(),
-            why: "neither the archive nor the tree's evidence knows it".to_owned(),
-        }),
-    }
-}
-
-/// The stub at `path` in the index, else in HEAD.
-pub fn stub_at(repository: &Repository, path: &RepoPath) -> Result<Option<Tombstone>> {
-    let paths = std::slice::from_ref(path);
-    let staged = repository.index(IndexScope::Paths(paths))?.into_iter().next().map(|e| e.oid);
-    let committed = || -> Result<_> {
-        let Some(head) = repository.head()? else { return Ok(None) };
-        Ok(repository.commit_tree(&head)?.entry(path)?.map(|entry| entry.oid))
-    };
-    for oid in [staged, committed()?].into_iter().flatten() {
-        if repository.blob_size(&oid)?.is_some_and(|size| size <= tombstone::MAX_STUB_BYTES as u64)
-            && let Some(bytes) = repository.blob(&oid)?
-            && let Ok((stub, _)) = tombstone::parse(&bytes)
-        {
-            return Ok(Some(stub));
-        }
-    }
-    Ok(None)
-}
-
 /// The path of the stub of a file whose stub stands beside the tree.
 pub fn sidecar_path(path: &RepoPath) -> Result<RepoPath> {
     let mut bytes = format!("{SIDECAR_FOLDER}/").into_bytes();
     bytes.extend_from_slice(path.as_bytes());
     bytes.extend_from_slice(b".stub");
     RepoPath::new(&bytes)
-}
-
-fn at_path(
-    workspace: &Workspace,
-    archive: Option<&mut Archive>,
-    text: &OsStr,
-) -> Result<Option<Found>> {
-    let Ok(Some(path)) = repo_path("find", &workspace.top, &workspace.cwd, text) else {
-        return Ok(None);
-    };
-    for path in [path.clone(), sidecar_path(&path)?] {
-        let stub = match &workspace.repository {
-            Some(repository) => stub_at(repository, &path)?,
-            None => fs::read(workspace.top.join(path.as_path()))
-                .ok()
-                .and_then(|bytes| tombstone::parse(&bytes).ok())
-                .map(|(stub, _)| stub),
-        };
-        if let Some(stub) = stub {
-            let mut known = found(workspace, archive, &stub.id, Some(path))?;
-            // What stands there decides: the item may have been archived with another mode since.
-            known.item.mode = stub.mode;
-            return Ok(Some(known));
-        }
-    }
-    // No stub stands there: what was archived at this path last is meant.
-    let (Some(archive), Some(label)) = (archive, workspace.label()) else { return Ok(None) };
-    let mut items = archive.catalog().items_at(label.as_str(), &path)?;
-    items.truncate(1);
-    let item = archive.catalog().complete(items)?.pop();
-    Ok(item.map(|item| Found { item, in_archive: true, stub_path: None }))
-}
-
-fn by_prefix(
-    workspace: &Workspace,
-    archive: Option<&mut Archive>,
-    text: &str,
-) -> Result<Option<Found>> {
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    let Some((low, high)) = prefix_bounds(&digits) else { return Ok(None) };
-    let mut items: Vec<(Item, bool)> = Vec::new();
-    if let Some(archive) = archive {
-        let known = archive.catalog().items_between(low, high, 20)?;
-        let known = archive.catalog().complete(known)?;
-        items.extend(known.into_iter().map(|item| (item, true)));
-    }
-    if let Some(repository) = &workspace.repository {
-        let fits = |id: &TombstoneId| (low..=high).contains(id.as_bytes());
-        for item in from_segments(repository, fits)? {
-            if !items.iter().any(|(known, _)| known.tombstone == item.tombstone) {
-                items.push((item, false));
-            }
-        }
-    }
-    if items.len() > 1 {
-        let candidates = items.iter().map(|(item, _)| item.tombstone.to_string()).collect();
-        return Err(Error::Ambiguous { id: text.to_owned(), count: items.len(), candidates });
-    }
-    Ok(items.pop().map(|(item, in_archive)| Found { item, in_archive, stub_path: None }))
-}
-
-/// The lowest and highest id that begin with these hex digits; `None` for fewer than four or for
-/// anything else.
-fn prefix_bounds(digits: &str) -> Option<([u8; 16], [u8; 16])> {
-    if !(4..=32).contains(&digits.len()) {
-        return None;
-    }
-    let fill = |c: &str| unhex(&format!("{digits}{}", c.repeat(32 - digits.len())));
-    Some((fill("0")?.try_into().ok()?, fill("f")?.try_into().ok()?))
-}
-
-/// The items that the tree's segments archived and whose ids `fits` accepts; each once.
-fn from_segments(
-    repository: &Repository,
-    fits: impl Fn(&TombstoneId) -> bool,
-) -> Result<Vec<Item>> {
-    let (segments, _) = segments::in_index(repository)?;
-    let mut items: Vec<Item> = Vec::new();
-    for (record, _) in segments.iter().flat_map(|segment| &segment.lines) {
-        let Some(item) = item_of_record(record) else { continue };
-        if fits(&item.tombstone) && !items.iter().any(|known| known.tombstone == item.tombstone) {
-            items.push(item);
-        }
-    }
-    Ok(items)
 }
 
 /// The item that an ARCHIVE record describes; `None` for other records.
@@ -246,9 +73,14 @@ pub fn content(
     archive: Option<&mut Archive>,
     item: &Item,
 ) -> Result<(Content, Origin)> {
-    may_release(item)
-        .map_err(|refusal| Error::refused("restore", item.tombstone.to_string(), refusal))?;
+    check_released(item)?;
     ungated(workspace, archive, item)
+}
+
+/// Asks the gate.
+pub(super) fn check_released(item: &Item) -> Result<()> {
+    may_release(item)
+        .map_err(|refusal| Error::refused("restore", item.tombstone.to_string(), refusal))
 }
 
 /// The same for a deed that passed the gate already and is only completed or taken back.
@@ -271,17 +103,18 @@ pub(super) fn ungated(
     if let Some(content) = from_git(workspace, item)? {
         return Ok((content, Origin::GitHistory));
     }
-    Err(failure.unwrap_or_else(|| Error::NotFound {
-        action: "restore",
-        object: item.tombstone.to_string(),
-        why: "its bytes are in another clone's archive, and git's history has not got them here"
-            .to_owned(),
-    }))
+    Err(failure.unwrap_or_else(|| elsewhere(item)))
+}
+
+/// The error of bytes that this clone has nowhere.
+pub(super) fn elsewhere(item: &Item) -> Error {
+    let why = "its bytes are in another clone's archive, and git's history has not got them here";
+    Error::NotFound { action: "restore", object: item.tombstone.to_string(), why: why.to_owned() }
 }
 
 /// An item's id is made of its label, its path and its content: what came to another id, by damage
 /// or by somebody's hand, is not handed out under it.
-fn check_belongs(item: &Item) -> Result<()> {
+pub(super) fn check_belongs(item: &Item) -> Result<()> {
     if belongs(item) {
         return Ok(());
     }
@@ -361,17 +194,4 @@ pub fn standing_stubs(repository: &Repository, item: &Item) -> Result<Vec<RepoPa
     // Its own path first: that is where it is put back.
     paths.sort_by_key(|path| *path != item.path);
     Ok(paths)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes() {
-        assert!(prefix_bounds("8f0").is_none());
-        assert!(prefix_bounds("8f0x").is_none());
-        let (low, high) = prefix_bounds("8f0c3").unwrap();
-        assert_eq!((low[2], high[2]), (0x30, 0x3f));
-    }
 }

@@ -5,11 +5,13 @@
 
 mod agree;
 mod attributes;
+mod batch;
 mod content;
 mod detach;
 mod drop;
 mod explain;
 mod export;
+mod find;
 mod fsck;
 mod health;
 pub mod history;
@@ -42,15 +44,20 @@ mod tree;
 mod undo;
 mod workspace;
 
+pub use batch::{
+    BatchMark, BatchOptions, BatchRestoreOptions, BatchResults, BatchStoreOptions, ItemResult,
+    OnError, Status, batch_restore, batch_store,
+};
 pub use content::Content;
 pub use drop::{DropOptions, DropReport, drop_stub};
 pub use export::{ExportReport, export, export_metadata};
+pub use find::{Found, find, stub_at};
 pub use fsck::{FsckOptions, FsckReport, fsck};
 pub use health::{HealthOptions, HealthReport, Level, Seen, health};
 pub use init::{InitOptions, InitReport, init};
 pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
-pub use lookup::{Found, Origin, find, item_of_record, standing_stubs, stub_at, tombstone_of};
+pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};
 pub use migrate::{MigrateReport, Step as MigrationStep, migrate, migration_status};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};

@@ -10,9 +10,17 @@ use crate::fs::{self as files, Folder, Seen, TempFile, There};
 use crate::model::{Item, escape_line, names_git_folder};
 
 use super::Workspace;
-use super::restore::RestoreOptions;
 
 const ACTION: &str = "restore";
+
+/// Whether a file may be outside the repository and the current directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// It may.
+    Allowed,
+    /// It may not.
+    Refused,
+}
 
 /// What was written is read once more before it gets its name.
 pub fn read_again(temp: &mut TempFile, item: &Item) -> Result<()> {
@@ -98,11 +106,16 @@ fn shown(path: &Path) -> String {
 }
 
 /// Where a file may be written.
-pub fn contained(workspace: &Workspace, options: &RestoreOptions, target: &Path) -> Result<Target> {
+pub fn contained(
+    action: &'static str,
+    workspace: &Workspace,
+    outside: Outside,
+    target: &Path,
+) -> Result<Target> {
     let target = normal(target);
     let in_git = |path: &Path| {
         let why = "it is inside git's own folder";
-        Err(Error::refused(ACTION, shown(path), Refusal::Forbidden { why }))
+        Err(Error::refused(action, shown(path), Refusal::Forbidden { why }))
     };
     // Wherever they stand: a bare repository, or the current directory, may be git's own folder.
     let git_folders = workspace.repository.iter().flat_map(|it| [it.git_dir(), it.common_dir()]);
@@ -114,18 +127,18 @@ pub fn contained(workspace: &Workspace, options: &RestoreOptions, target: &Path)
         if names_git_folder(inside.as_os_str().as_bytes()) {
             return in_git(inside);
         }
-        files::check_contained(ACTION, base, inside)?;
+        files::check_contained(action, base, inside)?;
         return Ok(Target::below(base, inside));
     }
-    if !options.allow_outside {
-        return Err(Error::refused(ACTION, shown(&target), Refusal::Outside));
+    if outside == Outside::Refused {
+        return Err(Error::refused(action, shown(&target), Refusal::Outside));
     }
     let shown = shown(&target);
     Ok(Target { file: target, shown, base: None })
 }
 
 /// The path without `.` and `..`, by its words alone.
-fn normal(path: &Path) -> PathBuf {
+pub fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

@@ -11,7 +11,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::git::Repository;
 use crate::logging::Timer;
-use crate::model::{Digest, FileMode, TombstoneId};
+use crate::model::{Digest, FileMode, Notes, TombstoneId};
 use crate::progress::Progress;
 
 use super::detach::Detached;
@@ -40,6 +40,8 @@ pub struct Ready {
     pub on_disk: Digest,
     /// The item's id.
     pub tombstone: TombstoneId,
+    /// How long it took to read and compress, in milliseconds.
+    pub duration_ms: u64,
 }
 
 /// Bytes as stored that go into the archive in one transaction: others who share it wait for no
@@ -70,7 +72,8 @@ pub fn take_in(
         }
         let candidate = Candidate { oid: intake.oid, ..candidate.clone() };
         bytes += intake.encoded.frame.len();
-        share.push(Taken { at, candidate, encoded: intake.encoded, on_disk: intake.on_disk });
+        let (encoded, on_disk, duration_ms) = (intake.encoded, intake.on_disk, intake.duration_ms);
+        share.push(Taken { at, candidate, encoded, on_disk, duration_ms });
         if bytes >= SHARE_BYTES {
             write(archive, options, &share, &mut ready)?;
             share.clear();
@@ -78,7 +81,8 @@ pub fn take_in(
         }
         done += 1;
         progress.step(done, candidates.len());
-        Ok(())
+        // Nothing speaks of these bytes yet: here is the last place to turn back.
+        if progress.is_stopped() { Err(Error::Interrupted) } else { Ok(()) }
     });
     let taken = taken
         .and_then(|()| intake::check_clean(repository, &suspects))
@@ -99,6 +103,7 @@ struct Taken {
     candidate: Candidate,
     encoded: Encoded,
     on_disk: Digest,
+    duration_ms: u64,
 }
 
 fn write(
@@ -112,7 +117,9 @@ fn write(
     }
     let written = archive.add_artifacts(|catalog, now| {
         let written = share.iter().map(|taken| {
-            add(catalog, options, &taken.candidate, &taken.encoded, taken.on_disk, now)
+            let (candidate, encoded) = (&taken.candidate, &taken.encoded);
+            let added = add(catalog, options, candidate, encoded, taken.on_disk, now)?;
+            Ok(Ready { duration_ms: taken.duration_ms, ..added })
         });
         written.collect::<Result<Vec<Ready>>>()
     })?;
@@ -159,6 +166,7 @@ pub fn add(
         deduplicated: known.is_some(),
         on_disk,
         tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
+        duration_ms: 0,
     })
 }
 
@@ -191,9 +199,11 @@ impl Ready {
         event.stored_size = Some(self.stored_bytes);
         event.git_blob = Some(self.candidate.oid);
         event.mode = Some(self.mode());
-        event.reason = Some(options.reason.to_string());
+        event.reason = Some(options.notes_of(&self.candidate.path).reason.to_string());
         event.tombstone = Some(self.tombstone);
-        event.detail = detail(options, self.candidate.detached.as_ref());
+        event.detail =
+            detail(options.notes_of(&self.candidate.path), self.candidate.detached.as_ref());
+        event.duration_ms = options.batch.as_ref().and_then(|it| it.measured(self.duration_ms));
         event
     }
 
@@ -208,17 +218,18 @@ impl Ready {
             path: self.candidate.path.to_string(),
             evidence: digest.to_string(),
             deduplicated: self.deduplicated,
+            duration_ms: self.duration_ms,
         }
     }
 }
 
-fn detail(options: &StoreOptions, detached: Option<&Detached>) -> Option<Map<String, Value>> {
+fn detail(notes: &Notes, detached: Option<&Detached>) -> Option<Map<String, Value>> {
     let mut detail = Map::new();
-    if !options.tags.is_empty() {
-        detail.insert("tags".to_owned(), json!(options.tags));
+    if !notes.tags.is_empty() {
+        detail.insert("tags".to_owned(), json!(notes.tags));
     }
-    if !options.metadata.is_empty() {
-        detail.insert("metadata".to_owned(), json!(options.metadata));
+    if !notes.metadata.is_empty() {
+        detail.insert("metadata".to_owned(), json!(notes.metadata));
     }
     if let Some(detached) = detached {
         detached.note_in(&mut detail);

@@ -19,7 +19,7 @@ use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::selection::is_executable;
 use super::tree::{self, After, Standing, Step};
-use super::{Content, Workspace, detach, lookup, pending};
+use super::{Content, Workspace, detach, find, lookup, pending};
 
 /// What recovery did.
 #[derive(Debug, Default, Serialize)]
@@ -106,8 +106,10 @@ pub(super) fn take_steps(
         Ok(()) => intent.remove(workspace),
         Err(error) => {
             let mut report = RecoveryReport::default();
-            let _ = settle(workspace, archive, intent, &mut report);
-            Err(error)
+            let settled = settle(workspace, archive, intent, &mut report);
+            // A passing trouble, such as a git that a Ctrl-C hit: all stands as was meant by now.
+            let whole = report.aborted.is_empty() && report.left_alone.is_empty();
+            if settled.is_ok() && whole { Ok(()) } else { Err(error) }
         }
     }
 }
@@ -245,7 +247,7 @@ fn plan(workspace: &Workspace, archive: &mut Archive, step: &IntentStep) -> Resu
     // What `undo` took back is hidden by now.
     let item = match archive.catalog().item(&step.tombstone, true)? {
         Some(item) => item,
-        None => lookup::by_id(workspace, Some(&mut *archive), &step.tombstone)?,
+        None => find::by_id(workspace, Some(&mut *archive), &step.tombstone)?,
     };
     after(workspace, archive, &item, step.source, step)
 }
@@ -302,7 +304,7 @@ fn abort<'a>(
         for (record, item, older) in &aborted {
             let of = &record.deed;
             deeds.push(match (&record.event.action, item) {
-                (Action::Archive, Some(item)) => abort_item(transaction, item, of, *older)?,
+                (Action::Archive, Some(item)) => abort_item(transaction, item, of, older.as_ref())?,
                 (action, item) => {
                     if let (Action::Restore, Some(item)) = (action, item) {
                         transaction.catalog().set_restored(item.row_id, None)?;
@@ -330,10 +332,10 @@ pub(super) fn abort_item(
     transaction: &mut Transaction<'_>,
     item: &Item,
     deed: &DeedId,
-    older: Option<DeedId>,
+    older: Option<&Older>,
 ) -> Result<Deed> {
     match older {
-        Some(older) => transaction.catalog().set_deed(item.row_id, &older)?,
+        Some(older) => transaction.catalog().set_deed(item.row_id, &older.deed, &older.reason)?,
         None => transaction.catalog().set_hidden(item.row_id, true)?,
     }
     let mut event = Event::new(Action::StoreAbort, "git-codex-archive");
@@ -345,12 +347,14 @@ pub(super) fn abort_item(
     Ok((event, Some(item.row_id)))
 }
 
+/// A deed that archived an item, and its reason for it.
+pub(super) struct Older {
+    deed: DeedId,
+    reason: String,
+}
+
 /// The newest other deed that archived an item and was not aborted.
-pub(super) fn older_deed(
-    archive: &mut Archive,
-    item: i64,
-    deed: &DeedId,
-) -> Result<Option<DeedId>> {
+pub(super) fn older_deed(archive: &mut Archive, item: i64, deed: &DeedId) -> Result<Option<Older>> {
     let stored = archive.ledger().records_about(item)?;
     let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;
     let aborted: Vec<DeedId> = records
@@ -358,12 +362,14 @@ pub(super) fn older_deed(
         .filter(|record| record.event.action == Action::StoreAbort)
         .filter_map(|record| record.event.of)
         .collect();
-    Ok(records
-        .iter()
-        .rev()
-        .filter(|record| record.event.action == Action::Archive)
-        .map(|record| record.deed)
-        .find(|other| other != deed && !aborted.contains(other)))
+    let stands = |record: &&Record| {
+        let archived = record.event.action == Action::Archive;
+        archived && record.deed != *deed && !aborted.contains(&record.deed)
+    };
+    Ok(records.iter().rev().find(stands).map(|record| Older {
+        deed: record.deed,
+        reason: record.event.reason.clone().unwrap_or_default(),
+    }))
 }
 
 /// Takes away temporary files that a killed process left in our own folders. The lock is ours, so

@@ -18,11 +18,10 @@ use crate::logging::{About, Timer};
 use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git_folder};
 
 use super::detach::{self, Change, Detached};
+use super::find::{Found, find};
 use super::intent::{Intent, Source};
-use super::lookup::{
-    self, Found, Origin, executable, find, is_stub_of, sidecar_path, standing_stubs,
-};
-use super::output::{Target, contained, read_again};
+use super::lookup::{self, Origin, executable, is_stub_of, sidecar_path, standing_stubs};
+use super::output::{Outside, Target, contained, read_again};
 use super::recovery::{self, take_steps};
 use super::tree::{self, After, Step};
 use super::{Archive, Content, Workspace};
@@ -117,15 +116,21 @@ fn record_failure(
     archive: &mut Archive,
     error: &Error,
 ) {
-    let mut event = Event::new(Action::RestoreFail, options.actor.as_str());
     let label = workspace.label().map_or("", |label| label.as_str());
+    let event = failure(&options.actor, label, &options.id.to_string_lossy(), &error.to_string());
+    let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
+}
+
+/// The RESTORE_FAIL of what was given as `id`.
+pub(super) fn failure(actor: &Actor, label: &str, id: &str, words: &str) -> Event {
+    let mut event = Event::new(Action::RestoreFail, actor.as_str());
     event.repo = (!label.is_empty()).then(|| label.to_owned());
-    event.reason = Some(escape_line(&error.to_string()).chars().take(1000).collect());
+    event.reason = Some(escape_line(words).chars().take(1000).collect());
     let mut detail = serde_json::Map::new();
-    let id: String = escape_line(&options.id.to_string_lossy()).chars().take(200).collect();
+    let id: String = escape_line(id).chars().take(200).collect();
     detail.insert("given".to_owned(), id.into());
     event.detail = Some(detail);
-    let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
+    event
 }
 
 /// The content of an item, checked; for reading only.
@@ -189,15 +194,9 @@ fn record(
     staged: Option<(DeedId, &RepoPath)>,
 ) -> Result<(Option<Segment>, String)> {
     let item = &found.item;
-    let mut event = Event::new(Action::Restore, options.actor.as_str());
-    event.repo = Some(item.repo.clone());
-    event.path = Some(staged.map_or(&item.path, |(_, path)| path).clone());
-    event.sha256 = Some(item.sha256);
-    event.size = Some(item.size_bytes);
-    event.git_blob = Some(item.git_blob);
-    event.mode = Some(item.mode);
-    event.tombstone = Some(item.tombstone);
-    if staged.is_some() {
+    let mut event = event(&options.actor, item);
+    if let Some((_, path)) = staged {
+        event.path = Some(path.clone());
         event = event.staged();
     }
     event.duration_ms = archive.measured_ms();
@@ -216,6 +215,19 @@ fn record(
     Ok((segment, digest))
 }
 
+/// The RESTORE of an item at its own path.
+pub(super) fn event(actor: &Actor, item: &Item) -> Event {
+    let mut event = Event::new(Action::Restore, actor.as_str());
+    event.repo = Some(item.repo.clone());
+    event.path = Some(item.path.clone());
+    event.sha256 = Some(item.sha256);
+    event.size = Some(item.size_bytes);
+    event.git_blob = Some(item.git_blob);
+    event.mode = Some(item.mode);
+    event.tombstone = Some(item.tombstone);
+    event
+}
+
 fn to_file(
     workspace: &Workspace,
     options: &RestoreOptions,
@@ -225,7 +237,8 @@ fn to_file(
     target: &Path,
     report: &mut RestoreReport,
 ) -> Result<()> {
-    let target = contained(workspace, options, target)?;
+    let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
+    let target = contained(ACTION, workspace, outside, target)?;
     report.output.clone_from(&target.shown);
     let there = target.seen()?;
     let free = match &there {
@@ -374,6 +387,6 @@ fn stands(
     Ok(entries.iter().any(|it| it.oid == oid))
 }
 
-fn is_stub(seen: &Seen, item: &Item) -> bool {
+pub(super) fn is_stub(seen: &Seen, item: &Item) -> bool {
     seen.short.as_deref().is_some_and(|bytes| is_stub_of(bytes, item))
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::evidence::{Action, Segment};
 use crate::fs::Executable;
 use crate::logging::Timer;
-use crate::model::{DeedId, Digest, Item, TombstoneId};
+use crate::model::{DeedId, Digest, Item, Reason, TombstoneId};
 use crate::tombstone::{Tombstone, Wrapping};
 
 use super::detach::Change;
@@ -30,6 +30,8 @@ pub struct Finished {
     pub segment: Option<String>,
     /// Its id.
     pub id: String,
+    /// Digest of the record that the batch ended; empty where the deed is none.
+    pub batch_evidence: String,
 }
 
 /// Every byte read back first; then intent, record, tree: in this order.
@@ -55,7 +57,9 @@ pub fn finish(
     let transaction_timer = Timer::phase("transaction");
     let journaled = archive.journaled(label, deed, |transaction| {
         let (items, mut deeds) = record(transaction, options, ready, deed, commit)?;
-        deeds.iter_mut().for_each(|(event, _)| event.duration_ms = duration_ms);
+        let events = deeds.iter_mut().map(|(event, _)| event);
+        // The items of a batch have been measured one by one.
+        events.for_each(|event| event.duration_ms = event.duration_ms.or(duration_ms));
         Ok((items, deeds))
     });
     drop(transaction_timer);
@@ -67,8 +71,10 @@ pub fn finish(
         segment = workspace.repository.is_some().then(|| made.path.to_string());
         change_tree(workspace, archive, &intent, &items, &made)?;
     }
+    let batch = records.get(ready.len()).map(|(_, digest)| digest.to_string());
     let items = ready.iter().zip(&records).map(|(file, (_, digest))| file.report(label, *digest));
-    Ok(Finished { items: items.collect(), segment, id: deed.to_string() })
+    let (items, batch_evidence) = (items.collect(), batch.unwrap_or_default());
+    Ok(Finished { items, segment, id: deed.to_string(), batch_evidence })
 }
 
 fn change_tree(
@@ -168,16 +174,25 @@ fn record(
     commit: &str,
 ) -> Result<(Vec<Item>, Vec<Deed>)> {
     let at = transaction.now.to_string();
-    let batch_id = transaction.catalog().add_batch(&NewBatch {
-        deed,
-        repo: options.label.as_str(),
-        commit,
-        actor: options.actor.as_str(),
-        reason: options.reason,
-        at: &at,
-    })?;
-    let mut deeds = Vec::with_capacity(ready.len());
+    let mut batches: BTreeMap<Reason, i64> = BTreeMap::new();
+    let mut deeds = Vec::with_capacity(ready.len() + 1);
     for file in ready {
+        let notes = options.notes_of(&file.candidate.path);
+        let batch_id = match batches.get(&notes.reason) {
+            Some(id) => *id,
+            None => {
+                let id = transaction.catalog().add_batch(&NewBatch {
+                    deed,
+                    repo: options.label.as_str(),
+                    commit,
+                    actor: options.actor.as_str(),
+                    reason: notes.reason,
+                    at: &at,
+                })?;
+                batches.insert(notes.reason, id);
+                id
+            }
+        };
         let (kind, language) = language::guess(&file.candidate.path);
         let mut catalog = transaction.catalog();
         let row = catalog.put_item(&NewItem {
@@ -192,13 +207,18 @@ fn record(
             restricted: options.restricted,
             delete_after: options.delete_after.as_deref(),
         })?;
-        for tag in &options.tags {
+        for tag in &notes.tags {
             catalog.add_tag(row, tag)?;
         }
-        for (key, value) in &options.metadata {
+        for (key, value) in &notes.metadata {
             catalog.set_metadata(row, key, value)?;
         }
         deeds.push((file.event(options, commit), Some(row)));
+    }
+    if let Some(batch) = &options.batch {
+        let bytes = ready.iter().map(|file| file.size_bytes).sum();
+        let event = batch.event(options.actor.as_str(), options.label.as_str(), ready.len(), bytes);
+        deeds.push((event, None));
     }
     let items = transaction.catalog().items_of(&deed)?;
     Ok((items, deeds))

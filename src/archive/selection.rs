@@ -158,7 +158,7 @@ fn matches(
 }
 
 /// Why a path that the index does not know cannot be archived.
-fn why_not(
+pub(super) fn why_not(
     workspace: &Workspace,
     tree: &CommitTree<'_>,
     path: &RepoPath,
@@ -207,7 +207,7 @@ pub(super) fn forbidden(path: &RepoPath) -> Option<&'static str> {
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call; the parts have no other life")]
-fn judge(
+pub(super) fn judge(
     workspace: &Workspace,
     repository: &Repository,
     tree: &CommitTree<'_>,

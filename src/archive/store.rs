@@ -15,19 +15,20 @@ use crate::fs as files;
 use crate::git::Repository;
 use crate::logging::{About, Timer};
 use crate::model::{
-    Actor, DeedId, Digest, FileMode, ItemKind, Reason, RepoLabel, RepoPath, TombstoneId,
-    escape_line,
+    Actor, DeedId, Digest, FileMode, GitOid, ItemKind, Notes, RepoLabel, RepoPath, TombstoneId,
+    escape_line, is_word,
 };
 use crate::progress::Progress;
 use crate::tombstone::{Tombstone, Wrapping};
 
+use super::batch::BatchMark;
 use super::detach::{self, Change};
 use super::journaled::Archive;
 use super::loose::store_from_disk;
 use super::ready::take_in;
 use super::recovery::{self, RecoveryReport};
 use super::retire::finish;
-use super::selection::{Selection, Skipped, select};
+use super::selection::{Candidate, Selection, Skipped, select};
 use super::{Workspace, init, intake, tree};
 
 const ACTION: &str = "archive";
@@ -52,14 +53,12 @@ pub struct StoreOptions {
     pub paths: Vec<OsString>,
     /// Who does it.
     pub actor: Actor,
-    /// Why.
-    pub reason: Reason,
+    /// Why, and what is remembered of each item.
+    pub notes: Notes,
+    /// The same of single paths, where it differs.
+    pub own_notes: BTreeMap<RepoPath, Notes>,
     /// The commit, as the user named it; `None` means HEAD.
     pub commit: Option<String>,
-    /// Tags.
-    pub tags: BTreeSet<String>,
-    /// Metadata.
-    pub metadata: BTreeMap<String, String>,
     /// Code, doc or asset, unless it shall be guessed.
     pub kind: Option<ItemKind>,
     /// The programming language, unless it shall be guessed.
@@ -74,6 +73,15 @@ pub struct StoreOptions {
     pub detach: bool,
     /// Whether to stop before anything is written.
     pub dry_run: bool,
+    /// The batch that this deed is, if it is one.
+    pub batch: Option<BatchMark>,
+}
+
+impl StoreOptions {
+    /// What is remembered of the item at `path`.
+    pub(super) fn notes_of(&self, path: &RepoPath) -> &Notes {
+        self.own_notes.get(path).unwrap_or(&self.notes)
+    }
 }
 
 /// An item that was archived.
@@ -95,6 +103,9 @@ pub struct StoredItem {
     pub evidence: String,
     /// Whether the archive had these bytes before.
     pub deduplicated: bool,
+    /// How long it took to read and compress, in milliseconds.
+    #[serde(skip)]
+    pub duration_ms: u64,
 }
 
 impl StoredItem {
@@ -109,6 +120,7 @@ impl StoredItem {
             path: path.to_string(),
             evidence: String::new(),
             deduplicated: false,
+            duration_ms: 0,
         }
     }
 }
@@ -131,6 +143,9 @@ pub struct StoreReport {
     pub evidence_segment: Option<String>,
     /// The deed; empty in a dry run or when nothing was to be done.
     pub deed: String,
+    /// Digest of the record that the batch ended; empty where the deed is none.
+    #[serde(skip)]
+    pub batch_evidence: String,
     /// Paths that hold their stub already.
     pub already: Vec<String>,
     /// Of these, the ones whose stub had to be staged again.
@@ -171,14 +186,7 @@ fn store_all(
     progress: &dyn Progress,
 ) -> Result<StoreReport> {
     check_words(options)?;
-    if let Some(label) = workspace.label()
-        && *label != options.label
-        && options.stub != StubPlace::None
-    {
-        let label = label.to_string();
-        let given = escape_line(options.label.as_str());
-        return Err(Error::refused(ACTION, given, Refusal::OtherLabel { label }));
-    }
+    check_label(workspace, options)?;
     let lock = workspace.lock()?;
     let recovered =
         if options.dry_run { RecoveryReport::default() } else { recovery::recover(workspace)? };
@@ -190,33 +198,27 @@ fn store_all(
     Ok(StoreReport { recovered, dry_run: options.dry_run, ..report })
 }
 
+/// Refuses stubs under another label than the tree's.
+pub(super) fn check_label(workspace: &Workspace, options: &StoreOptions) -> Result<()> {
+    match workspace.label() {
+        Some(label) if *label != options.label && options.stub != StubPlace::None => {
+            let label = label.to_string();
+            let given = escape_line(options.label.as_str());
+            Err(Error::refused(ACTION, given, Refusal::OtherLabel { label }))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_words(options: &StoreOptions) -> Result<()> {
-    let bad = |text: &str| text.chars().any(char::is_control);
-    for tag in &options.tags {
-        if tag.is_empty() || tag.len() > 128 || bad(tag) {
+    options.notes.check()?;
+    match &options.language {
+        Some(language) if !is_word(language) => {
             let why = "it must have 1 to 128 bytes without control characters";
-            return Err(Error::invalid("tag", escape_line(tag), why));
+            Err(Error::invalid("language", escape_line(language), why))
         }
+        _ => Ok(()),
     }
-    for (key, value) in &options.metadata {
-        if key.is_empty() || key.len() > 128 || value.len() > 4096 || bad(key) || bad(value) {
-            let why = "a key has 1 to 128 bytes, a value at most 4096, neither a control character";
-            return Err(Error::invalid("metadata", escape_line(key), why));
-        }
-    }
-    if let Some(language) = &options.language
-        && (language.is_empty() || language.len() > 128 || bad(language))
-    {
-        let why = "it must have 1 to 128 bytes without control characters";
-        return Err(Error::invalid("language", escape_line(language), why));
-    }
-    let tags: usize = options.tags.iter().map(String::len).sum();
-    let metadata: usize = options.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
-    if tags + metadata > 32_768 {
-        let why = "tags and metadata of one item may have 32,768 bytes together";
-        return Err(Error::invalid("metadata", format!("{} bytes", tags + metadata), why));
-    }
-    Ok(())
 }
 
 fn store_from_git(
@@ -230,7 +232,22 @@ fn store_from_git(
     let detach = options.detach;
     let guards = Timer::phase("guards");
     let selection = select(workspace, repository, &options.paths, &commit, revision, detach)?;
-    check_stub_lengths(options, &selection)?;
+    for candidate in &selection.candidates {
+        check_stub_length(options, candidate)?;
+    }
+    drop(guards);
+    store_selected(workspace, options, &selection, &commit, progress)
+}
+
+/// The same of files that were found and judged.
+pub(super) fn store_selected(
+    workspace: &Workspace,
+    options: &StoreOptions,
+    selection: &Selection,
+    commit: &GitOid,
+    progress: &dyn Progress,
+) -> Result<StoreReport> {
+    let repository = workspace.repository(ACTION)?;
     let mut report = StoreReport {
         already: selection.already.iter().map(RepoPath::to_string).collect(),
         skipped: selection.skipped.clone(),
@@ -245,22 +262,21 @@ fn store_from_git(
     }
     if options.stub != StubPlace::None {
         tree::check_index_free(repository)?;
-        check_folders(workspace, &selection)?;
+        check_folders(workspace, selection)?;
     }
-    let freed = free(workspace, repository, options, &selection, &mut report)?;
-    drop(guards);
+    let freed = free(workspace, repository, options, selection, &mut report)?;
     if options.dry_run {
-        report.items = preview(workspace, repository, options, &selection)?;
+        report.items = preview(workspace, repository, options, selection)?;
         return Ok(report);
     }
     report.initialised = init::ensure(workspace, &options.label)?;
     let mut archive = Archive::create(workspace)?;
-    let done = take_in(workspace, repository, options, &mut archive, &selection, progress)
-        .and_then(|ready| {
-            finish(workspace, options, &mut archive, &ready, &freed, &commit.to_string())
-        });
+    let done = take_in(workspace, repository, options, &mut archive, selection, progress).and_then(
+        |ready| finish(workspace, options, &mut archive, &ready, &freed, &commit.to_string()),
+    );
     let deed = recorded(&mut archive, options, done)?;
-    Ok(StoreReport { items: deed.items, evidence_segment: deed.segment, deed: deed.id, ..report })
+    let (evidence_segment, batch_evidence) = (deed.segment, deed.batch_evidence);
+    Ok(StoreReport { items: deed.items, evidence_segment, batch_evidence, deed: deed.id, ..report })
 }
 
 /// What frees the paths at which a stub shall stand of what git would do to it.
@@ -338,21 +354,19 @@ pub(super) fn recorded<T>(
 }
 
 /// A path too long for a stub is found before anything is read.
-fn check_stub_lengths(options: &StoreOptions, selection: &Selection) -> Result<()> {
-    for candidate in &selection.candidates {
-        let stub = Tombstone {
-            id: TombstoneId::derive(&options.label, &candidate.path, &Digest::ZERO),
-            sha256: Digest::ZERO,
-            size_bytes: u64::MAX,
-            mode: FileMode::Executable,
-            git_blob: candidate.oid,
-            path: candidate.path.clone(),
-        };
-        if options.stub != StubPlace::None {
-            stub.render(Wrapping::for_path(&candidate.path))?;
-        }
+pub(super) fn check_stub_length(options: &StoreOptions, candidate: &Candidate) -> Result<()> {
+    if options.stub == StubPlace::None {
+        return Ok(());
     }
-    Ok(())
+    let stub = Tombstone {
+        id: TombstoneId::derive(&options.label, &candidate.path, &Digest::ZERO),
+        sha256: Digest::ZERO,
+        size_bytes: u64::MAX,
+        mode: FileMode::Executable,
+        git_blob: candidate.oid,
+        path: candidate.path.clone(),
+    };
+    stub.render(Wrapping::for_path(&candidate.path)).map(|_| ())
 }
 
 fn preview(

@@ -202,7 +202,7 @@ fn move_items(
         after = last.row_id;
         to.add_artifacts(|catalog, _| {
             for batch in &batches {
-                if catalog.batch_of(&batch.deed)?.is_none() {
+                if catalog.batch_of(&batch.deed, &batch.reason)?.is_none() {
                     catalog.add_batch(&NewBatch {
                         deed: batch.deed,
                         repo: &batch.repo,
@@ -253,7 +253,9 @@ fn put_item(
     let id = match known_row {
         Some(id) if is_shown || row.hidden => id,
         _ => {
-            let batch = catalog.batch_of(&row.deed)?.ok_or_else(|| damaged("its deed is gone"))?;
+            let reason = item.reason.as_str();
+            let batch =
+                catalog.batch_of(&row.deed, reason)?.ok_or_else(|| damaged("its deed is gone"))?;
             let artifact = artifacts.get(&item.artifact_row_id).copied();
             let id = catalog.put_item(&NewItem {
                 tombstone: item.tombstone,

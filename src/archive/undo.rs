@@ -17,6 +17,7 @@ use crate::model::{Actor, DeedId, Digest, GitOid, Item, RepoPath};
 
 use super::detach::{self, CONVERSIONS, Change, Detached};
 use super::explain::only_says;
+use super::find;
 use super::intent::{Intent, IntentStep, Source};
 use super::lookup::{self, executable, sidecar_path};
 use super::recovery;
@@ -106,7 +107,9 @@ fn take_back(
         steps.push(change.step());
         items.push(whose);
     }
-    for (record, _) in &segment.lines {
+    // That a batch ended is about no path.
+    let about_paths = segment.lines.iter().filter(|it| it.0.event.action != Action::BatchStore);
+    for (record, _) in about_paths {
         let Some(id) = record.event.tombstone else { return Err(cannot(record)) };
         let stub = covered_stub(workspace, archive, record)?;
         covered.extend(stub.map(|(path, oid)| (path, Some((0o100_644, oid)))));
@@ -152,7 +155,7 @@ fn covered_stub(
     if record.event.action != Action::StubDrop || !stands {
         return Ok(None);
     }
-    let item = lookup::by_id(workspace, Some(archive), &id)?;
+    let item = find::by_id(workspace, Some(archive), &id)?;
     let oid = workspace.repository(ACTION)?.write_blob(&lookup::stub_for(&item, &path)?)?;
     Ok(Some((path, oid)))
 }
@@ -173,7 +176,7 @@ fn attributes_back(
             freed.extend(Detached::in_event(&record.event).map(|_| path));
             continue;
         }
-        let item = lookup::by_id(workspace, Some(&mut *archive), &id)?;
+        let item = find::by_id(workspace, Some(&mut *archive), &id)?;
         if detach::of_item(workspace, archive, &item)?.is_some() {
             bound.push(path);
         }
@@ -218,7 +221,7 @@ fn steps_back(
     if only_says(record) {
         return Ok(Vec::new());
     }
-    let item = lookup::by_id(workspace, Some(&mut *archive), &id)?;
+    let item = find::by_id(workspace, Some(&mut *archive), &id)?;
     let stub = lookup::stub_for(&item, &path)?;
     let on_disk = tree::digest_on_disk(&workspace.top, &path)?;
     let stub_back = |path, before| {
@@ -323,7 +326,8 @@ fn record_undo(
         for (record, item, older) in &rows {
             let archived = record.event.action == Action::Archive;
             if let (true, Some(item)) = (archived, item) {
-                let (mut event, row) = recovery::abort_item(transaction, item, &of, *older)?;
+                let (mut event, row) =
+                    recovery::abort_item(transaction, item, &of, older.as_ref())?;
                 event.actor = actor.to_string();
                 event.reason = Some(ACTION.to_owned());
                 deeds.push((event, row));

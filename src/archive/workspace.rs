@@ -203,6 +203,12 @@ impl Workspace {
         Ok(folder.join("archive_ops.jsonl"))
     }
 
+    /// The file that the configuration names for the results of batches, if it does.
+    pub fn results_file(&self) -> Result<Option<PathBuf>> {
+        self.check_trust("batch.results_path")?;
+        self.config.results_file(&self.top)
+    }
+
     /// The id of this clone, made on first use; the caller holds the lock.
     pub fn clone_id(&self) -> Result<CloneId> {
         let path = self.store_folder().join("clone");

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::{DeedId, Digest};
 
 use super::Catalog;
-use super::catalog::{digest_of, reserve};
+use super::catalog::digest_of;
 
 /// Stored bytes beyond this go into further pieces, so that no value is too large for a server.
 const PIECE_BYTES: usize = 4 << 20;
@@ -26,9 +26,9 @@ impl Catalog<'_> {
         frame_sha256: &Digest,
         at: &str,
     ) -> Result<i64> {
-        let run = reserve(self.driver, "run", 1)?;
+        let run = self.new_row("run")?;
         self.add_run(run, frame, frame_sha256)?;
-        let id = reserve(self.driver, "artifact_row", 1)?;
+        let id = self.new_row("artifact_row")?;
         self.driver.execute(
             "INSERT INTO artifact_row
                (id, sha256, size_bytes, run_id, run_offset, run_length, created_at)
@@ -73,7 +73,7 @@ impl Catalog<'_> {
         frame: &[u8],
         frame_sha256: &Digest,
     ) -> Result<()> {
-        let run = reserve(self.driver, "run", 1)?;
+        let run = self.new_row("run")?;
         let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
         let rows = self.driver.query(sql, &[artifact.into()])?;
         let old = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();

@@ -62,12 +62,25 @@ FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = 
 /// The tables of items and artifacts.
 pub struct Catalog<'a> {
     pub(super) driver: &'a mut dyn Driver,
+    reserved: BTreeMap<&'static str, Reserved>,
 }
+
+/// Row numbers that were taken of a counter and are not used yet.
+#[derive(Debug, Default)]
+struct Reserved {
+    next: i64,
+    left: u64,
+    /// How many were taken last.
+    taken: u64,
+}
+
+/// At most this many row numbers are taken at once.
+const MOST_RESERVED: u64 = 1024;
 
 impl<'a> Catalog<'a> {
     /// The catalog behind `driver`.
     pub fn new(driver: &'a mut dyn Driver) -> Self {
-        Self { driver }
+        Self { driver, reserved: BTreeMap::new() }
     }
 
     /// The value under `key` of what the archive says of itself.
@@ -76,9 +89,24 @@ impl<'a> Catalog<'a> {
         rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()
     }
 
+    /// The number of a new row of `table`. Whoever asks again and again is given more at once: to
+    /// count up one by one costs a server the square of their number, since it keeps every version
+    /// of a counter until the transaction ends. What is not used is lost.
+    pub(super) fn new_row(&mut self, table: &'static str) -> Result<i64> {
+        let reserved = self.reserved.entry(table).or_default();
+        if reserved.left == 0 {
+            let count = (reserved.taken * 2).clamp(1, MOST_RESERVED);
+            let next = reserve(self.driver, table, count)?;
+            *reserved = Reserved { next, left: count, taken: count };
+        }
+        let row = reserved.next;
+        (reserved.next, reserved.left) = (row + 1, reserved.left - 1);
+        Ok(row)
+    }
+
     /// Writes what the items of a deed share; returns its row.
     pub fn add_batch(&mut self, batch: &NewBatch<'_>) -> Result<i64> {
-        let id = reserve(self.driver, "batch", 1)?;
+        let id = self.new_row("batch")?;
         self.driver.execute(
             "INSERT INTO batch (id, deed, repo, commit_sha, actor, reason, at)
              VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -123,7 +151,7 @@ impl<'a> Catalog<'a> {
             )?;
             return Ok(id);
         }
-        let id = reserve(self.driver, "item_row", 1)?;
+        let id = self.new_row("item_row")?;
         self.driver.execute(
             "INSERT INTO item_row (id, tombstone, batch_id, artifact_id, path, path_hash, git_blob,
                mode, kind, language, restricted, delete_after, hidden)
@@ -173,11 +201,13 @@ impl<'a> Catalog<'a> {
     }
 
     /// Moves an item back to the batch of an older deed.
-    pub fn set_deed(&mut self, item: i64, deed: &DeedId) -> Result<()> {
-        let sql = "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ?)
-                   WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ?)";
+    pub fn set_deed(&mut self, item: i64, deed: &DeedId, reason: &str) -> Result<()> {
+        let sql =
+            "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ? AND reason = ?)
+             WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ? AND reason = ?)";
         let deed = Value::from(deed.as_bytes().as_slice());
-        self.driver.execute(sql, &[deed.clone(), item.into(), deed]).map(|_| ())
+        let values = [deed.clone(), reason.into(), item.into(), deed, reason.into()];
+        self.driver.execute(sql, &values).map(|_| ())
     }
 
     /// Hides an item whose deed came to nothing, or shows it again.

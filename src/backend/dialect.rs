@@ -34,8 +34,9 @@ impl Dialect {
     /// any length, `{key}` text that an index can hold, `{table}` what follows a table's closing
     /// bracket, `{clustered}` the same for a table that is read in the order of its key, `{view}`
     /// the beginning of a view, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
-    /// `{object:k,v}` a JSON object gathered out of rows,
-    /// `{start:x}` the beginning of a long text as an index has it, `{bytes:x}` the bytes of hex digits, `{now}` the time as we write it.
+    /// `{object:k,v}` a JSON object gathered out of rows, `{start:x}` the beginning of a long text
+    /// as an index has it, `{bytes:x}` the bytes of hex digits, `{now}` the time as we write it,
+    /// `{on:t}` the table of an index that goes, where that must be named.
     pub fn render(self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -103,6 +104,7 @@ impl Dialect {
                 "bytes" => format!("X'{argument}'"),
                 "now" => "concat(left(date_format(utc_timestamp(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
                     .to_owned(),
+                "on" => format!(" ON {argument}"),
                 _ => String::new(),
             },
         }

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::model::{ArchiveId, Digest};
 
+use super::schema::named;
 use super::{Dialect, Driver, Value};
 
 /// One step of the schema.
@@ -56,12 +57,22 @@ pub(super) fn statements(text: &str, dialect: Dialect) -> Vec<String> {
 /// run again, and leaves nothing to do for `migrate`.
 pub fn schema_text(dialect: Dialect) -> String {
     let mut out = dialect.preamble();
+    // What a later step takes away is not made: it may stand in the way of what is there by then.
+    let gone: Vec<String> = MIGRATIONS
+        .iter()
+        .flat_map(|step| statements(step.text, dialect))
+        .filter(|text| text.starts_with("DROP "))
+        .filter_map(|text| named(&text).map(str::to_owned))
+        .collect();
     out.push_str(&format!("{};\n", dialect.render(CREATE_MIGRATIONS)));
     for migration in MIGRATIONS {
         out.push_str(&format!("\n-- {:04} {}\n", migration.version, migration.name));
         for statement in statements(migration.text, dialect) {
-            out.push_str(&statement);
-            out.push_str(";\n\n");
+            let is_gone = named(&statement).is_some_and(|name| gone.iter().any(|it| it == name));
+            if !is_gone || statement.starts_with("DROP ") {
+                out.push_str(&statement);
+                out.push_str(";\n\n");
+            }
         }
         let Migration { version, name, .. } = migration;
         let note = format!(

@@ -26,11 +26,15 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
     let dialect = driver.dialect();
     let applied = MIGRATIONS.iter().filter(|migration| migration.version <= version);
     let texts = applied.flat_map(|migration| statements(migration.text, dialect));
-    let ours: BTreeMap<String, String> = texts
-        .chain([dialect.render(CREATE_MIGRATIONS)])
-        .map(|text| text.replacen("IF NOT EXISTS ", "", 1))
-        .filter_map(|text| Some((created_name(&text)?.to_owned(), text)))
-        .collect();
+    let mut ours: BTreeMap<String, String> = BTreeMap::new();
+    for text in [dialect.render(CREATE_MIGRATIONS)].into_iter().chain(texts) {
+        let text = text.replacen("IF NOT EXISTS ", "", 1);
+        let Some(name) = named(&text).map(str::to_owned) else { continue };
+        match text.starts_with("DROP ") {
+            true => drop(ours.remove(&name)),
+            false => drop(ours.insert(name, text)),
+        }
+    }
     let rows = driver.query("SELECT type, name, sql, tbl_name FROM sqlite_schema", &[])?;
     let place = driver.place().to_owned();
     let mut missing: BTreeSet<&str> = ours.keys().map(String::as_str).collect();
@@ -71,9 +75,9 @@ fn table_of<'a>(text: &'a str, name: &'a str) -> &'a str {
     behind.split([' ', '(']).next().unwrap_or_default()
 }
 
-/// The name that a CREATE statement gives.
-fn created_name(text: &str) -> Option<&str> {
+/// What a CREATE or DROP statement is about.
+pub(super) fn named(text: &str) -> Option<&str> {
     let mut words = text.split(|c: char| c.is_whitespace() || c == '(').filter(|it| !it.is_empty());
     words.find(|word| matches!(*word, "TABLE" | "INDEX" | "VIEW"))?;
-    words.next()
+    words.find(|word| !matches!(*word, "IF" | "NOT" | "EXISTS"))
 }

@@ -76,7 +76,7 @@ impl Catalog<'_> {
 
     /// Notes an artifact whose bytes were destroyed; its row.
     pub fn add_purged(&mut self, artifact: &ArtifactRow) -> Result<i64> {
-        let id = reserve(self.driver, "artifact_row", 1)?;
+        let id = self.new_row("artifact_row")?;
         self.driver.execute(
             "INSERT INTO artifact_row
                (id, sha256, size_bytes, run_id, run_offset, run_length, created_at, purged_at)
@@ -114,10 +114,11 @@ impl Catalog<'_> {
         rows.iter().map(batch).collect()
     }
 
-    /// The row of a deed's batch.
-    pub fn batch_of(&mut self, deed: &DeedId) -> Result<Option<i64>> {
-        let sql = "SELECT id FROM batch WHERE deed = ?";
-        let rows = self.driver.query(sql, &[deed.as_bytes().as_slice().into()])?;
+    /// The row of what the items share that a deed archived for `reason`.
+    pub fn batch_of(&mut self, deed: &DeedId, reason: &str) -> Result<Option<i64>> {
+        let sql = "SELECT id FROM batch WHERE deed = ? AND reason = ?";
+        let values = [deed.as_bytes().as_slice().into(), reason.into()];
+        let rows = self.driver.query(sql, &values)?;
         rows.first().map(|row| row.int(0)).transpose()
     }
 

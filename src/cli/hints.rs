@@ -127,7 +127,8 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let next = if asked { "config-show --origin" } else { "health-check" };
             one(format!("git codex-archive {next}"))
         }
-        Error::Io { .. } | Error::Git { .. } => Vec::new(),
+        Error::Item { source, .. } => hints(source, place),
+        Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }
 }
 
@@ -174,6 +175,7 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::OtherLabel { label } => place.again(Some((object, label)), ""),
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
+        Refusal::Exists if action.starts_with("save") => place.again(None, "--force"),
         Refusal::Exists => format!("git diff HEAD -- {}", path()),
         Refusal::Outside if action == "restore" => place.again(None, "--allow-outside"),
         Refusal::ThroughLink { link } => format!("ls -l {}", quote(link)),

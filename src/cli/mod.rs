@@ -6,6 +6,7 @@
 mod commands;
 mod context;
 mod hints;
+mod interrupt;
 mod logs;
 pub mod reference;
 mod report;
@@ -22,8 +23,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
-    cat, config_show, copy, drop, evidence, export, fsck, health_check, hook, hooks, import, init,
-    list, log, migrate, reconcile, restore, schema, show, status, store, undo, verify,
+    batch_restore, batch_store, cat, config_show, copy, drop, evidence, export, fsck, health_check,
+    hook, hooks, import, init, list, log, migrate, reconcile, restore, schema, show, status, store,
+    undo, verify,
 };
 use context::Context;
 use hints::Place;
@@ -38,8 +40,8 @@ const EXAMPLES: &str = "Examples:
   git codex-archive restore --stage src/legacy/zendesk_v1.py
   git codex-archive verify --range origin/main..HEAD
 
-Exit codes: 0 ok, 1 failed, 2 usage, 4 verification found something, 5 not found, 6 refused,
-7 backend unreachable, 8 configuration.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 done in part, 4 verification found something, 5 not found,
+6 refused, 7 backend unreachable, 8 configuration, 130 interrupted.";
 
 /// Retires files from a git repository without losing them, and can prove what happened to each
 #[derive(Debug, Parser)]
@@ -128,6 +130,10 @@ enum Command {
     Store(store::Args),
     /// Give an item's bytes back
     Restore(restore::Args),
+    /// Archive the files of a manifest, each with a reason, tags and metadata of its own
+    BatchStore(batch_store::Args),
+    /// Restore the items of a manifest, many at once
+    BatchRestore(batch_restore::Args),
     /// Remove a tombstone for good, or give its path to other code
     Drop(drop::Args),
     /// Mend tombstones and evidence after a revert, a merge or a rebase
@@ -268,6 +274,8 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Migrate(args) => ui.show(&migrate::run(context, args)?),
         Command::Store(args) => ui.show(&store::run(context, args)?),
         Command::Restore(args) => ui.show(&restore::run(context, args)?),
+        Command::BatchStore(args) => ui.show(&batch_store::run(context, args)?),
+        Command::BatchRestore(args) => ui.show(&batch_restore::run(context, args)?),
         Command::Drop(args) => ui.show(&drop::run(context, args)?),
         Command::Reconcile(args) => ui.show(&reconcile::run(context, args)?),
         Command::Undo(args) => ui.show(&undo::run(context, args)?),

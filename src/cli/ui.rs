@@ -4,10 +4,12 @@
 //! pipe that was closed at its other end is a clean end, not a failure.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::report::{Failure, Form, Report};
@@ -224,6 +226,31 @@ impl Ui {
         let shown = self.manner.progress && watched && !self.is_json();
         Meter { ui: self, shown, state: Mutex::new(Shown { since: SystemClock.now(), percent: 0 }) }
     }
+
+    /// Tells how far a batch of `total` items has come: a bar where a person looks at standard
+    /// error, else a line for each item. `stop` is set by whoever wants no more of it.
+    pub fn batch(&self, total: usize, stop: Arc<AtomicBool>) -> BatchMeter<'_> {
+        let speaks = self.manner.progress && self.manner.volume > Volume::Quiet && !self.is_json();
+        let items = if total == 1 { "item" } else { "items" };
+        let begun = format!("Processing {total} {items} from manifest...");
+        let bar = (speaks && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(total as u64);
+            let style = ProgressStyle::with_template("Progress: {bar:40} {pos}/{len} ({percent}%)");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        if speaks {
+            self.aside(&begun);
+        }
+        let (percent, has_spoken) = (AtomicUsize::new(0), AtomicBool::new(false));
+        BatchMeter { ui: self, speaks, bar, stop, percent, has_spoken }
+    }
+
+    fn aside(&self, line: &str) {
+        let mut text = Text::default();
+        text.line(line);
+        let _ = self.text(&text, Stream::Error);
+    }
 }
 
 /// A closed pipe is a clean end: whoever read has read enough.
@@ -264,5 +291,59 @@ impl Progress for Meter<'_> {
 
     fn warn(&self, message: &str) {
         self.ui.warn(message);
+    }
+}
+
+/// Of more items than this only whole percents are told.
+const MOST_LINES: usize = 100;
+
+/// How far a batch has come.
+#[derive(Debug)]
+pub struct BatchMeter<'a> {
+    ui: &'a Ui,
+    speaks: bool,
+    bar: Option<ProgressBar>,
+    stop: Arc<AtomicBool>,
+    percent: AtomicUsize,
+    has_spoken: AtomicBool,
+}
+
+impl Progress for BatchMeter<'_> {
+    fn step(&self, done: usize, total: usize) {
+        if let Some(bar) = &self.bar {
+            self.has_spoken.store(true, Ordering::Relaxed);
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            return;
+        }
+        let percent = (done * 100).checked_div(total).unwrap_or(100);
+        let before = self.percent.swap(percent, Ordering::Relaxed);
+        if self.speaks && (total <= MOST_LINES || percent != before) {
+            self.has_spoken.store(true, Ordering::Relaxed);
+            self.ui.aside(&format!("Progress: {done}/{total} ({percent}%)"));
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.ui.warn(message);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for BatchMeter<'_> {
+    /// What follows stands apart.
+    fn drop(&mut self) {
+        if !self.has_spoken.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+            // The bar's own line has no end yet.
+            self.ui.aside("");
+        }
+        self.ui.aside("");
     }
 }

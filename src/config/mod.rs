@@ -210,6 +210,21 @@ impl Config {
         self.word("logging.format", "json")
     }
 
+    /// How many items of a batch are worked on at once.
+    pub fn batch_concurrent(&self) -> usize {
+        usize::try_from(self.count("batch.concurrent").unwrap_or(5)).unwrap_or(1)
+    }
+
+    /// Whether a batch goes on after an item that failed.
+    pub fn batch_continues(&self) -> bool {
+        matches!(self.datum("batch.continue_on_error"), Some(Datum::Switch(true)))
+    }
+
+    /// How long one item of a batch may take.
+    pub fn batch_timeout(&self) -> Duration {
+        Duration::from_secs(self.count("batch.timeout_per_item").unwrap_or(300))
+    }
+
     /// Whether durations are measured and reported.
     pub fn measures(&self) -> bool {
         !matches!(self.datum("performance.enabled"), Some(Datum::Switch(false)))

@@ -66,6 +66,16 @@ impl Config {
         }
     }
 
+    /// The file for the results of batches, where `batch.results_path` names one.
+    pub fn results_file(&self, top: &Path) -> Result<Option<PathBuf>> {
+        match self.datum("batch.results_path") {
+            Some(Datum::Path(path)) => {
+                self.resolve("batch.results_path", "use", top, path).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// `path` from `top`, the value of the key `name`.
     fn resolve(
         &self,

@@ -6,6 +6,7 @@ mod finding;
 mod id;
 mod item;
 mod label;
+mod notes;
 mod path;
 
 pub use actor::{Actor, escape_line};
@@ -16,4 +17,5 @@ pub use id::{
 };
 pub use item::{FileMode, Item, ItemKind, ItemState, Reason};
 pub use label::RepoLabel;
+pub use notes::{Notes, check_words, is_word};
 pub use path::{RepoPath, is_bidi_control, names_git_folder};

@@ -4,7 +4,7 @@
 const GROUND: &[&str] = &["error", "clock", "progress", "retry", "fs", "secret", "model"];
 /// The first floor: knows the ground, and none of it another.
 const FIRST: &[&str] =
-    &["blob", "tombstone", "policy", "evidence", "git", "backend", "config", "logging"];
+    &["blob", "tombstone", "policy", "evidence", "git", "backend", "config", "logging", "manifest"];
 /// Stands on the archive, which knows none of it.
 const SECOND: &[&str] = &["verify", "backup", "bundle", "memory", "report", "sync"];
 /// Ways in from outside, beside the command line.

@@ -8,6 +8,9 @@
 mod common;
 
 mod bad_input;
+mod batch;
+mod batch_refusals;
+mod batch_stops;
 mod citations;
 mod config;
 mod credentials;

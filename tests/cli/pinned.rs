@@ -3,7 +3,7 @@
 
 use crate::common::{Outcome, TestRepo};
 
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 11] = [
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b", "[archive id]"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[uuid]"),
     (r"\b\d{4}/\d{2}/[0-9a-f]{16}\.jsonl", "[year]/[month]/[digest].jsonl"),
@@ -12,7 +12,9 @@ const FILTERS: [(&str, &str); 9] = [
     (r"--source=[0-9a-f]{12}\b", "--source=[oid]"),
     (r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z", "[time]"),
     (r#""(compressed_size|stored_bytes|stored_size)": \d+"#, r#""$1": [bytes]"#),
-    (r#""duration_ms": \d+"#, r#""duration_ms": [ms]"#),
+    (r#""((total_)?duration_ms)": \d+"#, r#""$1": [ms]"#),
+    (r"Total Time: \d+ms", "Total Time: [ms]"),
+    (r"\b(batch_restore|batch_store)_\d{8}_\d{6}(_\d+)?\.json", "${1}_[time].json"),
 ];
 
 /// Compares what `outcome` says with the snapshot of this name.

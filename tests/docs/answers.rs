@@ -35,6 +35,20 @@ const TYPED: &[(&str, &str)] = &[
     ("evidence cite", "git codex-archive --json evidence cite --range HEAD~1..HEAD"),
     ("verify", "git codex-archive --json verify --range HEAD~1..HEAD"),
     ("restore", "git codex-archive --json restore --stage src/a.py"),
+    (
+        "batch-store",
+        "printf 'path,reason\nsrc/d.py,dead\n' | git codex-archive --json batch-store - --continue-on-error",
+    ),
+    (
+        "batch-restore",
+        "printf 'tombstone,output\nsrc/b.py,out\nnone,x\n' | \
+         git codex-archive --json batch-restore - --continue-on-error --results ../r.json",
+    ),
+    (
+        "batch-restore",
+        "printf 'tombstone,output\nsrc/b.py,out2\nsrc/b.py,out\n' | \
+         git codex-archive --json batch-restore - --dry-run",
+    ),
     ("drop", "git codex-archive --json drop src/b.py --reason old"),
     ("", "git commit -qm third && git revert --no-edit HEAD >/dev/null"),
     ("verify", "git codex-archive --json verify --range HEAD~1..HEAD"),
@@ -85,6 +99,7 @@ fn told(document: &str, section: &str) -> String {
         ("(#a-finding)", "A finding"),
         ("as of `hooks install`", "hooks install"),
         ("as of `hooks status`", "hooks status"),
+        ("(#batch-restore)", "batch-restore"),
     ] {
         if text.contains(mark) {
             text.push_str(&own(name));

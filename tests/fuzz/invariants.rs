@@ -7,6 +7,7 @@ use codex_archive::evidence::{
     MAX_LINE_BYTES, Record, SEGMENT_FOLDER, Segment, SegmentFault, cited_digests, read_citations,
 };
 use codex_archive::hook::{pushed, received};
+use codex_archive::manifest::{self, MAX_BYTES, MAX_ITEMS};
 use codex_archive::model::{Digest, RepoLabel, RepoPath};
 use codex_archive::tombstone::{self, MAX_STUB_BYTES};
 
@@ -109,4 +110,28 @@ pub fn frame(bytes: &[u8]) {
     let Some((size, frame)) = bytes.split_at_checked(2) else { return };
     let size = u64::from(u16::from_le_bytes([size[0], size[1]]));
     assert!(blob::decode(frame, size, &Digest::of(b"nothing has this digest by chance")).is_err());
+}
+
+/// A manifest that is read names no file twice, and written as JSON it means the same.
+pub fn manifest(bytes: &[u8]) {
+    if let Ok(entries) = manifest::restores("fuzz", bytes) {
+        assert!(entries.len() <= MAX_ITEMS && bytes.len() <= MAX_BYTES);
+        let files: Vec<_> = entries.iter().map(|entry| manifest::lexical(&entry.output)).collect();
+        assert_eq!(manifest::clash(&files), None);
+        let told =
+            entries.iter().map(|entry| &entry.tombstone).chain(entries.iter().map(|it| &it.output));
+        assert!(told.into_iter().all(|text| !text.is_empty() && !text.contains(char::is_control)));
+        let again = serde_json::json!({ "items": entries }).to_string();
+        assert_eq!(manifest::restores("fuzz", again.as_bytes()).unwrap(), entries);
+    }
+    if let Ok(entries) = manifest::stores("fuzz", bytes) {
+        let files: Vec<_> = entries.iter().map(|entry| manifest::lexical(&entry.path)).collect();
+        assert_eq!(manifest::clash(&files), None);
+        let again = serde_json::json!(entries).to_string();
+        assert_eq!(manifest::stores("fuzz", again.as_bytes()).unwrap(), entries);
+        let lines: String =
+            entries.iter().map(|it| serde_json::json!(it).to_string() + "\n").collect();
+        let of_lines = manifest::stores("fuzz", lines.as_bytes());
+        assert!(entries.is_empty() || of_lines.unwrap() == entries);
+    }
 }

@@ -8,6 +8,7 @@ mod clones;
 mod databases;
 mod gits;
 mod harness;
+mod manifests;
 mod mutations;
 mod places;
 mod races;

@@ -71,6 +71,16 @@ fn crash_restore_to_a_file() {
 }
 
 #[test]
+fn crash_batch_store() {
+    sweep(&deeds::BATCH_STORE);
+}
+
+#[test]
+fn crash_batch_restore() {
+    sweep(&deeds::BATCH_RESTORE);
+}
+
+#[test]
 fn crash_drop() {
     sweep(&deeds::DROP);
 }

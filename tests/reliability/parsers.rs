@@ -102,8 +102,23 @@ fn valid() -> Vec<(&'static str, Invariant, Vec<Vec<u8>>)> {
         ("citations", invariants::citations, vec![body]),
         ("path", invariants::path, paths.to_vec()),
         ("frame", invariants::frame, vec![[&[64, 1][..], &frame].concat()]),
+        ("manifest", invariants::manifest, manifests()),
         ("journal", journal, vec![repo.journal().join("\n").into_bytes()]),
     ]
+}
+
+/// Manifests of both kinds in all forms.
+fn manifests() -> Vec<Vec<u8>> {
+    let texts = [
+        r#"{"items":[{"tombstone":"0badc0de","output":"a/b"},{"tombstone":"x","output":"../c"}]}"#,
+        r#"[{"tombstone":"src/x.py","output":"/a","actor":"é"},{"tombstone":"y","output":"./b"}]"#,
+        "{\"tombstone\":\"a\",\"output\":\"x\"}\n{\"tombstone\":\"b\",\"output\":\"x.y\"}\n",
+        "tombstone,output,actor\na,\"x, \"\"y\"\"\",ops\r\nb,z,\r\n",
+        r#"{"items":[{"path":"a","reason":"dead","tags":["t","é"],"metadata":{"k":"v"}}]}"#,
+        "{\"path\":\"a\",\"reason\":\"legacy\"}\n{\"path\":\"b\",\"tags\":[]}\n",
+        "path,reason,tags,metadata\na,dead,t;u,k=v;l=w\n\"b\",,,\n",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
 /// A journal of any bytes can be read to its end, and holds no line that it did not say.

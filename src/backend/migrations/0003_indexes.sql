@@ -1,3 +1,8 @@
+-- One deed may archive files for several reasons: what they share is then one row for each reason.
+DROP INDEX IF EXISTS batch_deed{on:batch};
+
+CREATE UNIQUE INDEX IF NOT EXISTS batch_deed_reason ON batch (deed, reason);
+
 -- What lists are filtered by, so that a page costs the same in a large archive as in a small one.
 CREATE INDEX IF NOT EXISTS tag_name ON tag (tag, item_id);
 

@@ -1,5 +1,8 @@
 //! The commands, one a file: what each takes, and a short way into the library.
 
+mod batch;
+pub mod batch_restore;
+pub mod batch_store;
 pub mod cat;
 pub mod config_show;
 pub mod copy;

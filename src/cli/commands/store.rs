@@ -1,6 +1,6 @@
 //! `store`: archives files and leaves tombstones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use jiff::civil::Date;
@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, ODD, PLAIN, Text, count, counted};
 use crate::error::Result;
-use crate::model::{ItemKind, Reason, RepoLabel};
+use crate::model::{ItemKind, Notes, Reason, RepoLabel};
 
 const EXAMPLES: &str = "Examples:
   git codex-archive store _codex_ src/legacy/zendesk_v1.py --reason pruned
@@ -108,10 +108,13 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Stored> {
         label: RepoLabel::new(&args.repo)?,
         paths: args.paths.clone(),
         actor: context.actor(args.by.as_deref())?,
-        reason: args.reason,
+        notes: Notes {
+            reason: args.reason,
+            tags: args.tags.iter().cloned().collect(),
+            metadata: args.metadata.iter().cloned().collect(),
+        },
+        own_notes: BTreeMap::new(),
         commit: args.commit.clone(),
-        tags: args.tags.iter().cloned().collect::<BTreeSet<_>>(),
-        metadata: args.metadata.iter().cloned().collect::<BTreeMap<_, _>>(),
         kind: args.kind,
         language: args.language.clone(),
         restricted: args.restricted,
@@ -119,6 +122,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<Stored> {
         stub,
         detach: args.detach_attributes,
         dry_run: args.dry_run,
+        batch: None,
     };
     let report = store(&context.workspace, &options, &context.ui.progress())?;
     Ok(Stored { report, reason: args.reason, stub })

@@ -5,10 +5,11 @@ use crate::common::TestRepo;
 use crate::score::{Score, whole};
 
 /// Numbers by chance, the same ones at every run.
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn below(&mut self, n: usize) -> usize {
+    /// One of the numbers below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -16,7 +17,7 @@ impl Chance {
     }
 
     /// One to four changes: a byte turned, put in, taken out; a part doubled, moved or cut off.
-    fn mutated(&mut self, whole: &[u8]) -> Vec<u8> {
+    pub fn mutated(&mut self, whole: &[u8]) -> Vec<u8> {
         const BYTES: &[u8] = b"\0\n\r\t \"'\\{}[]:,=#-%/.0919azAZ\x1b\x7f\x80\x9b\xff";
         let mut bytes = whole.to_vec();
         for _ in 0..=self.below(4) {

@@ -22,7 +22,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 18] = [
+pub static ALL: [&Deed; 20] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -34,6 +34,8 @@ pub static ALL: [&Deed; 18] = [
     &RESTORE_FREED,
     &RESTORE_STAGE,
     &RESTORE_FILE,
+    &BATCH_STORE,
+    &BATCH_RESTORE,
     &DROP,
     &UNDO,
     &RECONCILE,
@@ -45,6 +47,9 @@ pub static ALL: [&Deed; 18] = [
 
 /// The name of an archive outside the repository.
 pub const ELSEWHERE: &str = "team.sqlite";
+
+/// The results of a batch, outside the repository: they differ from run to run.
+pub const RESULTS: &str = "results.json";
 
 const STORE: &[&str] =
     &["store", "_codex_", "src/old.py", "src/live.py", "--reason", "dead", "--quiet"];
@@ -189,6 +194,45 @@ pub static RESTORE_FILE: Deed = Deed {
     prepare: || bystanders(with_stub()),
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
+};
+
+/// Archives the files of a manifest.
+pub static BATCH_STORE: Deed = Deed {
+    name: "crash: batch-store",
+    line: &["batch-store", "store.csv", "--results", "../results.json", "--quiet"],
+    prepare: || {
+        let repo = bystanders(TestRepo::ready());
+        repo.file("store.csv", "path,reason\nsrc/old.py,dead\nsrc/live.py,legacy\n").clone()
+    },
+    again: &[],
+    is_atomic: true,
+    on_its_way: &[],
+};
+
+/// Restores the items of a manifest, one after the other: a fault is set to one thread's calls.
+pub static BATCH_RESTORE: Deed = Deed {
+    name: "crash: batch-restore",
+    line: &[
+        "batch-restore",
+        "restore.csv",
+        "--concurrent",
+        "1",
+        "--resume",
+        "--results",
+        "../results.json",
+        "--quiet",
+    ],
+    prepare: || {
+        let repo = TestRepo::ready();
+        repo.store(&["src/old.py", "src/live.py"]);
+        repo.try_commit("retire both").ok();
+        let manifest = "tombstone,output\nsrc/old.py,out/old.py\nsrc/live.py,out/new/live.py\n";
+        bystanders(repo).file("restore.csv", manifest).clone()
+    },
+    again: &[],
+    // Each file for itself: what is restored stays so.
+    is_atomic: false,
     on_its_way: &[],
 };
 

@@ -81,6 +81,7 @@ fn reset(repo: &TestRepo) {
     for end in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(repo.world.path(&format!("{}{end}", deeds::ELSEWHERE)));
     }
+    let _ = fs::remove_file(repo.world.path(deeds::RESULTS));
 }
 
 /// Strikes `deed` at every point, or at a part of them in a short run.

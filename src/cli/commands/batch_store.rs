@@ -1,0 +1,54 @@
+//! `batch-store`: archives the files of a manifest and leaves tombstones.
+
+use super::{batch, words};
+use crate::archive::{BatchResults, BatchStoreOptions, batch_store};
+use crate::cli::context::Context;
+use crate::cli::interrupt;
+use crate::error::{Error, Result};
+use crate::manifest;
+use crate::model::{Reason, RepoLabel};
+
+const EXAMPLES: &str = "Examples:
+  git codex-archive batch-store manifest.json --by ops --dry-run
+  git codex-archive batch-store manifest.csv --repo _codex_ --reason dead --continue-on-error
+
+A manifest is {\"items\":[{\"path\":FILE,\"reason\":WHY,\"tags\":[…],\"metadata\":{…}}…]}, a bare array, one
+item a line, or CSV under the header path,reason,tags,metadata (tags as a;b, metadata as k=v;l=w).
+
+All files are archived in one deed: all of them or none, with --continue-on-error all but those that
+are refused beforehand (exit 3).";
+
+/// The options of `batch-store`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    batch: batch::Shared,
+    /// The repo label under which the files are archived (default: this repository's)
+    #[arg(long, value_name = "REPO")]
+    repo: Option<String>,
+    /// Why they go, where the manifest does not say
+    #[arg(long, value_parser = words(Reason::ALL, Reason::as_str))]
+    reason: Option<Reason>,
+    /// Replace a results file that is no results
+    #[arg(long, short = 'f')]
+    force: bool,
+}
+
+/// Archives what the manifest lists.
+pub fn run(context: &Context<'_>, args: &Args) -> Result<BatchResults> {
+    let (name, bytes) = args.batch.read()?;
+    let entries = manifest::stores(&name, &bytes)?;
+    let label = match (&args.repo, context.workspace.label()) {
+        (Some(given), _) => RepoLabel::new(given)?,
+        (None, Some(label)) => label.clone(),
+        (None, None) => return Err(Error::Missing { what: "the repo label (`--repo`)" }),
+    };
+    let options = BatchStoreOptions {
+        batch: args.batch.options(context, &name, &bytes, args.force)?,
+        label,
+        reason: args.reason,
+    };
+    let meter = context.ui.batch(entries.len(), interrupt::watched()?);
+    batch_store(&context.workspace, &options, &entries, &meter)
+}

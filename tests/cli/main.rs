@@ -18,6 +18,7 @@ mod detached;
 mod edits;
 mod forgeries;
 mod formats;
+mod guides;
 mod health;
 mod idempotent;
 mod json;

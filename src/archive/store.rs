@@ -271,9 +271,12 @@ pub(super) fn store_selected(
     }
     report.initialised = init::ensure(workspace, &options.label)?;
     let mut archive = Archive::create(workspace)?;
-    let done = take_in(workspace, repository, options, &mut archive, selection, progress).and_then(
-        |ready| finish(workspace, options, &mut archive, &ready, &freed, &commit.to_string()),
-    );
+    let done = take_in(workspace, repository, options, &mut archive, selection, progress)
+        // A git that the same Ctrl-C hit says something else.
+        .map_err(|error| if progress.is_stopped() { Error::Interrupted } else { error })
+        .and_then(|ready| {
+            finish(workspace, options, &mut archive, &ready, &freed, &commit.to_string())
+        });
     let deed = recorded(&mut archive, options, done)?;
     let (evidence_segment, batch_evidence) = (deed.segment, deed.batch_evidence);
     Ok(StoreReport { items: deed.items, evidence_segment, batch_evidence, deed: deed.id, ..report })

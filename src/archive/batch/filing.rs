@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::BatchOptions;
-use super::results::{BatchResults, EarlierItem, earlier, is_results};
+use super::results::{BatchResults, EarlierItem, Failure, earlier, is_results};
 use crate::archive::Workspace;
 use crate::archive::output::{Outside, Target, contained};
 use crate::clock::Timestamp;
@@ -94,8 +94,16 @@ impl Filing {
         &self.target.file
     }
 
+    /// Writes the results, and says in them where they are or why they could not be written.
+    pub fn keep(self, results: &mut BatchResults) {
+        match self.save(results) {
+            Ok(shown) => results.saved_to = Some(shown),
+            Err(error) => results.trouble = Some(Failure::of(&error)),
+        }
+    }
+
     /// Writes the results whole, or not at all; gives the file as it is shown.
-    pub fn save(self, results: &BatchResults) -> Result<String> {
+    fn save(self, results: &BatchResults) -> Result<String> {
         let folder = self.target.make_folder()?;
         let mut temp = folder.temp(Executable::No)?;
         temp.fill(|out| {

@@ -70,10 +70,7 @@ pub fn batch_restore(
     let planned = plan(workspace, &mut archive, options, entries, Some(&filing), progress)?;
     drop(archive);
     run(workspace, options, planned, &mut results, progress, watch)?;
-    match filing.save(&results) {
-        Ok(shown) => results.saved_to = Some(shown),
-        Err(error) => results.trouble = Some(Failure::of(&error)),
-    }
+    filing.keep(&mut results);
     drop(lock);
     Ok(results)
 }

@@ -67,11 +67,7 @@ pub fn batch_store(
     };
     let commit = repository.resolve_commit("HEAD")?;
     let chosen = choose(workspace, repository, options, &store, entries, &commit)?;
-    for (path, notes) in chosen.paths.iter().zip(notes) {
-        if let Some(path) = path {
-            store.own_notes.insert(path.clone(), notes);
-        }
-    }
+    store.own_notes = own_notes(&chosen, notes);
     store.batch = Some(BatchMark {
         manifest: batch.manifest_sha256,
         total: entries.len(),
@@ -79,17 +75,14 @@ pub fn batch_store(
         measures: workspace.config.measures(),
         watch,
     });
+    let before = entries.len() - chosen.selection.candidates.len();
+    let rest = Rest { before, progress };
     let stored = match progress.is_stopped() {
         true => Err(Error::Interrupted),
-        false => {
-            let before = entries.len() - chosen.selection.candidates.len();
-            let rest = Rest { before, progress };
-            store_selected(workspace, &store, &chosen.selection, &commit, &rest)
-        }
+        false => store_selected(workspace, &store, &chosen.selection, &commit, &rest),
     };
     let report = match stored {
-        // A git that the same Ctrl-C hit says something else.
-        Err(_) if progress.is_stopped() => None,
+        Err(Error::Interrupted) => None,
         other => Some(other?),
     };
     let mut results = BatchResults::new(COMMAND, batch, now);
@@ -103,13 +96,15 @@ pub fn batch_store(
     results.count(watch.elapsed_whole_ms());
     results.summary.archived_bytes = Some(results.bytes_done());
     if let Some(filing) = filing {
-        match filing.save(&results) {
-            Ok(shown) => results.saved_to = Some(shown),
-            Err(error) => results.trouble = Some(Failure::of(&error)),
-        }
+        filing.keep(&mut results);
     }
     drop(lock);
     Ok(results)
+}
+
+fn own_notes(chosen: &Chosen, notes: Vec<Notes>) -> BTreeMap<RepoPath, Notes> {
+    let pairs = chosen.paths.iter().zip(notes);
+    pairs.filter_map(|(path, notes)| Some((path.clone()?, notes))).collect()
 }
 
 /// How far a batch has come of which a part was settled beforehand.

@@ -176,12 +176,13 @@ fn record(
     let at = transaction.now.to_string();
     let mut batches: BTreeMap<Reason, i64> = BTreeMap::new();
     let mut deeds = Vec::with_capacity(ready.len() + 1);
+    let mut catalog = transaction.catalog();
     for file in ready {
         let notes = options.notes_of(&file.candidate.path);
         let batch_id = match batches.get(&notes.reason) {
             Some(id) => *id,
             None => {
-                let id = transaction.catalog().add_batch(&NewBatch {
+                let id = catalog.add_batch(&NewBatch {
                     deed,
                     repo: options.label.as_str(),
                     commit,
@@ -194,7 +195,6 @@ fn record(
             }
         };
         let (kind, language) = language::guess(&file.candidate.path);
-        let mut catalog = transaction.catalog();
         let row = catalog.put_item(&NewItem {
             tombstone: file.tombstone,
             batch_id,
@@ -220,6 +220,6 @@ fn record(
         let event = batch.event(options.actor.as_str(), options.label.as_str(), ready.len(), bytes);
         deeds.push((event, None));
     }
-    let items = transaction.catalog().items_of(&deed)?;
+    let items = catalog.items_of(&deed)?;
     Ok((items, deeds))
 }

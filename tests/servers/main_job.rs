@@ -1,6 +1,6 @@
 //! The main job, with the archive on a server that clones share.
 
-use crate::common::server::PASSWORD;
+use crate::common::server::{Kind, PASSWORD, Server};
 use crate::{noise, on, on_both};
 
 #[test]
@@ -106,4 +106,22 @@ fn large_content() {
         repo.archive(["restore", "--stage", "large.bin"]).ok();
         assert!(repo.bytes("large.bin") == content);
     });
+}
+
+/// Row numbers are taken many at once: a server keeps every version of a counter until the transaction
+/// ends, so counting up one by one costs the square of the items.
+#[test]
+fn a_counter_is_not_counted_up_one_by_one() {
+    let Some(server) = Server::of(Kind::Postgres) else { return };
+    let (repo, database) = on(server);
+    repo.archive(["init", "--repo", "_codex_"]).ok();
+    for n in 0..400 {
+        repo.file(format!("many/{n}.py"), format!("print({n})\n"));
+    }
+    repo.commit("many");
+    repo.archive(["store", "_codex_", "many", "--reason", "dead"]).ok();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'counter'";
+    let count: u32 = server.sql(&database, updates).trim().parse().unwrap();
+    assert!((5..80).contains(&count), "{count} updates for 400 files");
 }

@@ -52,8 +52,10 @@ pub fn export_metadata(workspace: &Workspace) -> Result<ExportReport> {
     let mut archive = Archive::open(workspace)?;
     archive.at_one_moment(|archive| {
         document(workspace, archive, "[", "]\n", |archive, after| {
-            let page = archive.catalog().metadata_texts(after, PAGE)?;
-            let last = page.last().map(|(row, _)| *row);
+            let (last, page) = match archive.catalog().metadata_texts(after, PAGE)? {
+                Some(page) => (Some(page.last), page.texts),
+                None => (None, Vec::new()),
+            };
             let compact = |(row, text): (i64, String)| {
                 // Servers put spaces into it.
                 let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {

@@ -6,6 +6,7 @@ use serde_json::{Map, json};
 use crate::backend::{Access, LATEST_VERSION, MIGRATIONS, Migrated, applied, apply};
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event};
+use crate::logging::About;
 use crate::model::{Actor, DeedId};
 
 use super::{Archive, Workspace};
@@ -50,6 +51,14 @@ pub fn migration_status(workspace: &Workspace) -> Result<MigrateReport> {
 
 /// Takes the steps that wait; an embedded archive is copied first.
 pub fn migrate(workspace: &Workspace, actor: &Actor) -> Result<MigrateReport> {
+    let log = workspace.use_case("MIGRATE", Some(actor.as_str()));
+    log.end(take_steps(workspace, actor), |report| {
+        let taken = usize::try_from(report.to - report.from).unwrap_or(0);
+        About::many(taken).if_done(taken > 0)
+    })
+}
+
+fn take_steps(workspace: &Workspace, actor: &Actor) -> Result<MigrateReport> {
     let lock = workspace.lock()?;
     let mut archive = Archive::connect(workspace, Access::Write)?;
     let before = report(&mut archive)?;

@@ -13,6 +13,7 @@ use crate::backend::{ArtifactRow, ItemRow, NewBatch, NewItem, NewRecord, StoredR
 use crate::blob;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event};
+use crate::logging::About;
 use crate::model::{Actor, CloneId, DeedId, Digest};
 use crate::progress::Progress;
 
@@ -65,6 +66,14 @@ pub struct TransferReport {
     pub target_root: String,
     /// Digest of the record in the target; empty when there was nothing to do.
     pub evidence: String,
+}
+
+impl TransferReport {
+    /// What a log says of it.
+    pub fn about(&self) -> About {
+        About::many(usize::try_from(self.items.copied).unwrap_or(usize::MAX))
+            .if_done(!self.evidence.is_empty())
+    }
 }
 
 /// Brings what `from` holds into `to`, and proves that it is there.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{DeedId, Item, TombstoneId};
 
 use super::Catalog;
-use super::catalog::{ITEM, item_of, path_hash};
+use super::catalog::{item_of, items_in, path_hash};
 
 /// An item's row.
 #[derive(Debug)]
@@ -31,9 +31,11 @@ impl Catalog<'_> {
         after: Option<&TombstoneId>,
         limit: u64,
     ) -> Result<Vec<ItemRow>> {
-        let sql = format!("{ITEM} WHERE i.tombstone > ? ORDER BY i.tombstone LIMIT ?");
+        let page =
+            format!("SELECT * FROM item_row WHERE tombstone > ? ORDER BY tombstone LIMIT {limit}");
+        let sql = format!("{} ORDER BY i.tombstone", items_in(&page));
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-        let rows = self.driver.query(&sql, &[after.into(), limit.into()])?;
+        let rows = self.driver.query(&sql, &[after.into()])?;
         let items = rows.iter().map(item_of).collect::<Result<Vec<_>>>()?;
         let items = self.complete(items)?;
         let whole = rows.iter().zip(items).map(|(row, item)| {
@@ -55,17 +57,24 @@ impl Catalog<'_> {
     /// The items behind the row `after`, at most `limit`: the row's number, and the item unless the
     /// row cannot be read. A row whose batch or artifact is gone is left out.
     pub fn item_rows(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, Result<ItemRow>)>> {
-        let from = [after.into(), limit.into()];
-        let sql = "SELECT i.id, b.deed, i.path_hash, i.restored_at, i.hidden
-                   FROM item_row i LEFT JOIN batch b ON b.id = i.batch_id
-                   WHERE i.id > ? ORDER BY i.id LIMIT ?";
-        let more = self.driver.query(sql, &from)?;
-        let sql = format!("{ITEM} WHERE i.id > ? ORDER BY i.id LIMIT ?");
+        let from = [after.into()];
+        let page = format!("SELECT * FROM item_row WHERE id > ? ORDER BY id LIMIT {limit}");
+        let sql = format!(
+            "SELECT i.id, b.deed, i.path_hash, i.restored_at, i.hidden
+             FROM ({page}) i LEFT JOIN batch b ON b.id = i.batch_id ORDER BY i.id"
+        );
+        let more = self.driver.query(&sql, &from)?;
+        let sql = format!("{} ORDER BY i.id", items_in(&page));
         let rows = self.driver.query(&sql, &from)?;
         let mut items = BTreeMap::new();
+        let mut whole = Vec::with_capacity(rows.len());
         for row in &rows {
-            items.insert(row.int(0)?, item_of(row));
+            match item_of(row) {
+                Ok(item) => whole.push(item),
+                Err(error) => drop(items.insert(row.int(0)?, Err(error))),
+            }
         }
+        items.extend(self.complete(whole)?.into_iter().map(|item| (item.row_id, Ok(item))));
         let mut out = Vec::with_capacity(more.len());
         for row in &more {
             let id = row.int(0)?;
@@ -77,7 +86,7 @@ impl Catalog<'_> {
                     is_found_by_path: row.int(2)? == path_hash(&item.path),
                     restored_at: row.text_or_null(3)?.map(str::to_owned),
                     hidden: row.int(4)? != 0,
-                    item: self.complete(vec![item])?.remove(0),
+                    item,
                 })
             });
             out.push((id, whole));

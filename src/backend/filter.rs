@@ -60,7 +60,10 @@ impl ItemFilter {
                 " AND i.artifact_id IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
             }
             Some(ItemState::Restored) => " AND a.purged_at IS NULL AND i.restored_at IS NOT NULL",
-            Some(ItemState::Archived) => " AND a.purged_at IS NULL AND i.restored_at IS NULL",
+            Some(ItemState::Archived) => {
+                " AND i.restored_at IS NULL
+                   AND i.artifact_id NOT IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
+            }
             None => "",
         });
         if let Some(path) = &self.path {

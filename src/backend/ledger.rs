@@ -88,6 +88,12 @@ const RECORD: &str =
 FROM evidence e JOIN log l ON l.id = e.log_id JOIN evidence_block k ON k.id = e.block_id
 LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1";
 
+/// The records of a page of rows. The page is named first, with its number of rows as a literal, and
+/// joined then: else servers begin with another table, and read that to its end for every page.
+fn records_in(page: &str) -> String {
+    RECORD.replace("FROM evidence e", &format!("FROM ({page}) e"))
+}
+
 impl<'a> Ledger<'a> {
     /// The ledger behind `driver`.
     pub fn new(driver: &'a mut dyn Driver) -> Self {
@@ -258,8 +264,9 @@ impl<'a> Ledger<'a> {
 
     /// Records after the row `after`, oldest first, at most `limit`.
     pub fn records_after(&mut self, after: i64, limit: u64) -> Result<Vec<StoredRecord>> {
-        let sql = format!("{RECORD} WHERE e.id > ? ORDER BY e.id LIMIT ?");
-        self.read(&sql, &[after.into(), limit.into()])
+        let page = format!("SELECT * FROM evidence WHERE id > ? ORDER BY id LIMIT {limit}");
+        let sql = format!("{} ORDER BY e.id", records_in(&page));
+        self.read(&sql, &[after.into()])
     }
 
     /// Records after the row `after` that the clone `writer` wrote, oldest first, at most `limit`.
@@ -278,8 +285,9 @@ impl<'a> Ledger<'a> {
 
     /// The newest records, newest first, at most `limit`.
     pub fn newest(&mut self, limit: u64) -> Result<Vec<StoredRecord>> {
-        let sql = format!("{RECORD} ORDER BY e.id DESC LIMIT ?");
-        self.read(&sql, &[limit.into()])
+        let page = format!("SELECT * FROM evidence ORDER BY id DESC LIMIT {limit}");
+        let sql = format!("{} ORDER BY e.id DESC", records_in(&page));
+        self.read(&sql, &[])
     }
 
     /// The number of records.

@@ -40,7 +40,7 @@ pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};
 pub use sqlite::Sqlite;
-pub use transfer::{ArtifactRow, BatchRow};
+pub use transfer::{ArtifactRow, BatchRow, MetadataPage};
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,6 +41,15 @@ pub struct BatchRow {
     pub at: String,
 }
 
+/// The metadata of some rows.
+#[derive(Debug)]
+pub struct MetadataPage {
+    /// The last row of the page, shown or hidden.
+    pub last: i64,
+    /// The rows that are shown, and their metadata as JSON.
+    pub texts: Vec<(i64, String)>,
+}
+
 impl Catalog<'_> {
     /// The artifacts behind the row `after`, at most `limit`.
     pub fn artifact_rows(&mut self, after: i64, limit: u64) -> Result<Vec<ArtifactRow>> {
@@ -133,11 +142,16 @@ impl Catalog<'_> {
         self.driver.query("SELECT COUNT(*) FROM item_row", &[])?[0].unsigned(0)
     }
 
-    /// The metadata of every item that is not hidden, as the view has it, in the order of the rows.
-    pub fn metadata_texts(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, String)>> {
-        let sql = "SELECT id, metadata FROM item WHERE id > ? ORDER BY id LIMIT ?";
-        let rows = self.driver.query(sql, &[after.into(), limit.into()])?;
-        rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned()))).collect()
+    /// The metadata of the items that are not hidden, as the view has it, of the `limit` rows behind
+    /// `after`, and the last of these rows; `None` where there are no more.
+    pub fn metadata_texts(&mut self, after: i64, limit: u64) -> Result<Option<MetadataPage>> {
+        let sql = "SELECT id FROM item_row WHERE id > ? ORDER BY id LIMIT ?";
+        let page = self.driver.query(sql, &[after.into(), limit.into()])?;
+        let Some(last) = page.last().map(|row| row.int(0)).transpose()? else { return Ok(None) };
+        let sql = "SELECT id, metadata FROM item WHERE id > ? AND id <= ? ORDER BY id";
+        let rows = self.driver.query(sql, &[after.into(), last.into()])?;
+        let text = |row: &super::Row| Ok((row.int(0)?, row.text(1)?.to_owned()));
+        Ok(Some(MetadataPage { last, texts: rows.iter().map(text).collect::<Result<_>>()? }))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, PLAIN, Text};
 use crate::error::{Error, Result};
 use crate::evidence::Action;
+use crate::model::Actor;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive copy --to env:NEW_ARCHIVE_URL
@@ -34,6 +35,11 @@ pub struct Args {
 /// Copies the archive.
 pub fn run(context: &Context<'_>, args: &Args) -> Result<TransferReport> {
     let actor = context.actor(args.by.as_deref())?;
+    let log = context.workspace.use_case("COPY", Some(actor.as_str()));
+    log.end(copy(context, args, &actor), TransferReport::about)
+}
+
+fn copy(context: &Context<'_>, args: &Args, actor: &Actor) -> Result<TransferReport> {
     let other = |url: &Option<String>| url.as_deref().map(|url| context.at(url)).transpose();
     let (source, target) = (other(&args.from)?, other(&args.to)?);
     let own = context.workspace.archive_place()?;
@@ -55,7 +61,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<TransferReport> {
         Some(context) if to != own => Archive::create_apart(&context.workspace)?,
         _ => Archive::create(&context.workspace)?,
     };
-    let done = transfer(&mut source, &mut target, &actor, Action::Copy, &context.ui.progress());
+    let done = transfer(&mut source, &mut target, actor, Action::Copy, &context.ui.progress());
     drop(lock);
     done
 }

@@ -6,6 +6,7 @@ use crate::archive::{Archive, ArchivePlace, TransferReport, transfer};
 use crate::cli::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::Action;
+use crate::model::Actor;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive import /srv/archives/project.sqlite
@@ -33,6 +34,11 @@ pub struct Args {
 /// Takes the file in.
 pub fn run(context: &Context<'_>, args: &Args) -> Result<TransferReport> {
     let actor = context.actor(args.by.as_deref())?;
+    let log = context.workspace.use_case("IMPORT", Some(actor.as_str()));
+    log.end(import(context, args, &actor), TransferReport::about)
+}
+
+fn import(context: &Context<'_>, args: &Args, actor: &Actor) -> Result<TransferReport> {
     let file = context.workspace.cwd.join(&args.file);
     let file = file.canonicalize().map_err(Error::io("read", &args.file))?;
     if context.workspace.archive_place()? == ArchivePlace::File(file.clone()) {
@@ -43,8 +49,7 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<TransferReport> {
     let mut source = Archive::open_file(&context.workspace, &file)?;
     let adopted = args.adopt.then_some(file.as_path());
     let mut target = Archive::create_beside(&context.workspace, adopted)?;
-    let report =
-        transfer(&mut source, &mut target, &actor, Action::Import, &context.ui.progress())?;
+    let report = transfer(&mut source, &mut target, actor, Action::Import, &context.ui.progress())?;
     drop(source);
     if let Some(file) = adopted {
         context.workspace.put_aside(file)?;

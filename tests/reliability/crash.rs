@@ -81,6 +81,16 @@ fn crash_batch_restore() {
 }
 
 #[test]
+fn crash_import() {
+    sweep(&deeds::IMPORT);
+}
+
+#[test]
+fn crash_migrate() {
+    sweep(&deeds::MIGRATE);
+}
+
+#[test]
 fn crash_drop() {
     sweep(&deeds::DROP);
 }

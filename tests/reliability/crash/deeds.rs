@@ -22,7 +22,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 20] = [
+pub static ALL: [&Deed; 22] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -36,6 +36,8 @@ pub static ALL: [&Deed; 20] = [
     &RESTORE_FILE,
     &BATCH_STORE,
     &BATCH_RESTORE,
+    &IMPORT,
+    &MIGRATE,
     &DROP,
     &UNDO,
     &RECONCILE,
@@ -232,6 +234,48 @@ pub static BATCH_RESTORE: Deed = Deed {
     },
     again: &[],
     // Each file for itself: what is restored stays so.
+    is_atomic: false,
+    on_its_way: &[],
+};
+
+/// Takes another clone's archive in.
+pub static IMPORT: Deed = Deed {
+    name: "crash: import",
+    line: &["import", "../other.sqlite", "--quiet"],
+    prepare: || {
+        let repo = TestRepo::ready();
+        repo.store(&["src/live.py"]);
+        repo.try_commit("retire live").ok();
+        let other = repo.clone_to("other");
+        other.archive(["init"]).ok();
+        other.store(&["src/old.py"]);
+        let url = format!("sqlite:///{}", repo.world.path("other.sqlite").display());
+        other.archive(["copy", "--to", &url]).ok();
+        bystanders(repo)
+    },
+    again: &[],
+    // It comes in share by share, and is run again.
+    is_atomic: false,
+    on_its_way: &[],
+};
+
+/// Brings an archive of the first schema up to date.
+pub static MIGRATE: Deed = Deed {
+    name: "crash: migrate",
+    line: &["migrate", "--quiet"],
+    prepare: || {
+        let repo = with_stub();
+        repo.sql(
+            "DROP TABLE evidence_writer; DROP INDEX batch_deed_reason;
+             CREATE UNIQUE INDEX batch_deed ON batch (deed);
+             DROP INDEX tag_name; DROP INDEX item_batch; DROP INDEX item_restored;
+             DROP INDEX item_path_start; DROP INDEX artifact_purged; DROP INDEX batch_repo;
+             DROP INDEX batch_actor; DROP INDEX batch_reason; DROP INDEX batch_at;
+             DELETE FROM schema_migrations WHERE version > 1",
+        );
+        repo
+    },
+    again: &[],
     is_atomic: false,
     on_its_way: &[],
 };

@@ -19,7 +19,7 @@ use crate::fs::{self as files, Executable, Folder, Spool};
 use crate::git::Repository;
 use crate::logging::Timer;
 use crate::model::escape_line;
-use crate::model::{CloneId, DeedId, RepoLabel};
+use crate::model::{CloneId, DeedId, Digest, RepoLabel};
 use crate::policy::trust;
 use crate::secret::DatabaseUrl;
 
@@ -237,11 +237,22 @@ impl Workspace {
         if places.is_empty() || !self.config.is_tracked(key) {
             return Ok(());
         }
+        trust::check(&places, self.accepted_places()?, key)
+    }
+
+    /// The digest of the places that this clone accepted.
+    fn accepted_places(&self) -> Result<Option<Digest>> {
         let accepted = match &self.repository {
             Some(repository) => repository.setting(TRUST_SETTING)?,
             None => None,
         };
-        trust::check(&places, accepted.and_then(|text| text.parse().ok()), key)
+        Ok(accepted.and_then(|text| text.parse().ok()))
+    }
+
+    /// Whether this clone accepted all places that its tracked configuration names.
+    pub fn trusts_places(&self) -> Result<bool> {
+        let places = self.foreign_places();
+        Ok(places.is_empty() || self.accepted_places()? == Some(trust::digest(&places)))
     }
 
     /// Takes the lock of our changing commands; waits for another one for a minute.

@@ -25,7 +25,7 @@ use crate::error::Error;
 use commands::{
     batch_restore, batch_store, cat, config_show, copy, drop, evidence, export, fsck, health_check,
     hook, hooks, import, init, list, log, migrate, reconcile, restore, schema, show, status, store,
-    undo, verify,
+    trust, undo, verify,
 };
 use context::Context;
 use hints::Place;
@@ -166,6 +166,8 @@ enum Command {
     Copy(copy::Args),
     /// Show what is set, and by whom
     ConfigShow(config_show::Args),
+    /// Show the places that the tracked configuration names
+    Trust(trust::Args),
     /// Check whether the archive is well
     HealthCheck(health_check::Args),
     /// Show on one screen what is going on
@@ -291,6 +293,7 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Import(args) => ui.show(&import::run(context, args)?),
         Command::Copy(args) => ui.show(&copy::run(context, args)?),
         Command::ConfigShow(args) => ui.show(&config_show::run(context, args)?),
+        Command::Trust(args) => ui.show(&trust::run(context, args)?),
         Command::HealthCheck(args) => health_check::run(context, args)?,
         Command::Status(args) => ui.show(&status::run(context, args)?),
         // These need no workspace and were run before.

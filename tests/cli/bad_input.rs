@@ -458,8 +458,13 @@ fn a_tracked_place_outside_is_not_trusted() {
     assert!(!outside.exists());
     // Hooks do not stop at it.
     repo.append("src/live.py", "x\n").commit("ordinary");
-    // A person may accept it, once.
+    // A person may look at it, and accept it, once.
+    let shown = || repo.archive(["trust", "--show", "--json"]).ok().json();
+    assert_eq!(shown()["accepted"], false);
+    assert_eq!(shown()["places"][0]["key"], "backend.url");
+    assert!(shown()["places"][0]["place"].as_str().unwrap().ends_with("outside.sqlite"));
     repo.archive(["init", "--trust"]).ok();
+    assert_eq!(shown()["accepted"], true);
     repo.archive(line).ok();
     assert!(outside.exists());
 }

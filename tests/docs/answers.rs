@@ -27,6 +27,7 @@ const TYPED: &[(&str, &str)] = &[
     ("export", "git codex-archive -q export"),
     ("copy", "git codex-archive --json copy --to sqlite:///copied.sqlite"),
     ("copy", "git codex-archive --json import copied.sqlite && rm copied.sqlite"),
+    ("trust", "git codex-archive --json trust --show"),
     ("migrate", "git codex-archive --json migrate --status"),
     ("log", "git codex-archive --json log"),
     ("evidence log", "git codex-archive --json evidence log"),

@@ -86,6 +86,11 @@ fn crash_import() {
 }
 
 #[test]
+fn crash_copy() {
+    sweep(&deeds::COPY);
+}
+
+#[test]
 fn crash_migrate() {
     sweep(&deeds::MIGRATE);
 }

@@ -24,6 +24,7 @@ pub mod schema;
 pub mod show;
 pub mod status;
 pub mod store;
+pub mod trust;
 pub mod undo;
 pub mod verify;
 

@@ -22,7 +22,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 22] = [
+pub static ALL: [&Deed; 23] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -37,6 +37,7 @@ pub static ALL: [&Deed; 22] = [
     &BATCH_STORE,
     &BATCH_RESTORE,
     &IMPORT,
+    &COPY,
     &MIGRATE,
     &DROP,
     &UNDO,
@@ -255,6 +256,17 @@ pub static IMPORT: Deed = Deed {
     },
     again: &[],
     // It comes in share by share, and is run again.
+    is_atomic: false,
+    on_its_way: &[],
+};
+
+/// Copies the archive to another place.
+pub static COPY: Deed = Deed {
+    name: "crash: copy",
+    line: &["copy", "--to", "sqlite:///../team.sqlite", "--quiet"],
+    prepare: with_stub,
+    again: &[],
+    // It goes share by share, and is run again.
     is_atomic: false,
     on_its_way: &[],
 };

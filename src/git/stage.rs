@@ -153,6 +153,7 @@ impl Repository {
             return Ok(());
         }
         let mut waits_ms = LOCK_WAITS_MS.iter();
+        let mut was_free = false;
         loop {
             let mut command = self.writing(before.iter().chain(&["update-index", "-z"]));
             command.args(options);
@@ -162,7 +163,12 @@ impl Repository {
             }
             let lock = self.index_lock()?;
             if lock.symlink_metadata().is_err() {
-                return Err(plumbing::failure(STAGE, &output));
+                // It may have gone between git's failure and this look: then git is asked once more.
+                if was_free {
+                    return Err(plumbing::failure(STAGE, &output));
+                }
+                was_free = true;
+                continue;
             }
             match waits_ms.next() {
                 Some(ms) => thread::sleep(Duration::from_millis(*ms)),

@@ -47,8 +47,13 @@ impl Archive {
         } else {
             done = apply(this.driver.as_mut(), this.now)?;
         }
-        let mut this = this.begin_writing(workspace)?;
-        migrate::record(&mut this, workspace, PROGRAM, &done)?;
+        this.begin_after(workspace, &done)
+    }
+
+    /// Begins to write in an archive whose schema was brought up to date, and records that.
+    fn begin_after(self, workspace: &Workspace, done: &Migrated) -> Result<Self> {
+        let mut this = self.begin_writing(workspace)?;
+        migrate::record(&mut this, workspace, PROGRAM, done)?;
         Ok(this)
     }
 
@@ -62,9 +67,7 @@ impl Archive {
         } else {
             found_archive(this.driver.as_mut())?;
         }
-        let mut this = this.begin_writing(workspace)?;
-        migrate::record(&mut this, workspace, PROGRAM, &done)?;
-        Ok((this, created))
+        Ok((this.begin_after(workspace, &done)?, created))
     }
 
     /// Whether the server that the archive is on, if it is on one, lets us in.
@@ -135,8 +138,8 @@ impl Archive {
         files::create_folders(files::folder_of(&workspace.journal_file()?))?;
         let place = workspace.archive_place()?;
         let mut this = Self::connect_to(workspace, place, Access::Create, false)?;
-        apply(this.driver.as_mut(), this.now)?;
-        this.begin_writing(workspace)
+        let done = apply(this.driver.as_mut(), this.now)?;
+        this.begin_after(workspace, &done)
     }
 
     pub(super) fn connect(workspace: &Workspace, access: Access) -> Result<Self> {

@@ -46,7 +46,7 @@ pub struct Ready {
 
 /// Bytes as stored that go into the archive in one transaction: others who share it wait for no
 /// longer than these take to send.
-const SHARE_BYTES: usize = 8 << 20;
+pub(super) const SHARE_BYTES: usize = 8 << 20;
 
 /// Reads, compresses and writes the artifacts, in short transactions of their own. What is refused
 /// leaves none behind.

@@ -200,3 +200,21 @@ fn a_file_in_the_archives_place_is_adopted() {
     let again = repo.archive(["import", ".codex/archive.sqlite-adopted", "--json"]).ok().json();
     assert_eq!(again["items"]["copied"], 0, "{again}");
 }
+
+/// Bytes that a refused store left in the target are nothing that the copy lacks.
+#[test]
+fn a_target_may_hold_bytes_of_its_own() {
+    let repo = lively();
+    let file = repo.world.path("target.sqlite");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute_batch(&repo.archive(["schema"]).ok().stdout).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO artifact_row VALUES (1000000, zeroblob(32), 1, NULL, 0, 0, 'then', NULL)",
+        )
+        .unwrap();
+    drop(connection);
+    let told = copy(&repo, EMBEDDED, &format!("sqlite:///{}", file.display()));
+    assert_eq!(told["items"]["copied"], 4, "{told}");
+    assert_ne!(told["source_root"], told["target_root"], "it holds more");
+}

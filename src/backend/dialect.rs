@@ -9,11 +9,13 @@ pub enum Dialect {
     Postgres,
     /// MariaDB.
     Mariadb,
+    /// MySQL, which MariaDB came from.
+    Mysql,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::Mariadb];
+    pub const ALL: [Self; 4] = [Self::Sqlite, Self::Postgres, Self::Mariadb, Self::Mysql];
 
     /// The dialect called `name` on the command line.
     pub fn named(name: &str) -> Option<Self> {
@@ -26,6 +28,7 @@ impl Dialect {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Mariadb => "mariadb",
+            Self::Mysql => "mysql",
         }
     }
 
@@ -82,15 +85,14 @@ impl Dialect {
                     .to_owned(),
                 _ => String::new(),
             },
-            Self::Mariadb => match name {
+            Self::Mariadb | Self::Mysql => match name {
                 "id" => "BIGINT NOT NULL PRIMARY KEY".to_owned(),
                 "blob" => "LONGBLOB".to_owned(),
                 "digest" => "VARBINARY(32)".to_owned(),
                 "text" => "LONGTEXT".to_owned(),
                 "key" => format!("VARCHAR({MARIADB_KEY_CHARACTERS})"),
-                // `_nopad_`: elsewhere `a` and `a ` would be the same path.
                 "table" | "clustered" => {
-                    " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin".to_owned()
+                    format!(" ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={}", self.collation())
                 }
                 "view" => "CREATE OR REPLACE VIEW".to_owned(),
                 "hex" => format!("lower(hex({argument}))"),
@@ -135,7 +137,7 @@ impl Dialect {
         match self {
             // By it an archive is told from a database of something else.
             Self::Sqlite => format!("PRAGMA application_id = {SQLITE_APPLICATION_ID};\n\n"),
-            Self::Postgres | Self::Mariadb => String::new(),
+            Self::Postgres | Self::Mariadb | Self::Mysql => String::new(),
         }
     }
 
@@ -144,7 +146,7 @@ impl Dialect {
     pub(super) fn migration_lock(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Sqlite | Self::Postgres => None,
-            Self::Mariadb => Some((
+            Self::Mariadb | Self::Mysql => Some((
                 "SELECT GET_LOCK(concat('codex-archive ', DATABASE()), 60)",
                 "SELECT RELEASE_LOCK(concat('codex-archive ', DATABASE()))",
             )),
@@ -159,7 +161,7 @@ impl Dialect {
                 "SELECT COUNT(*) FROM information_schema.tables
                  WHERE table_schema = current_schema() AND table_name = ?"
             }
-            Self::Mariadb => {
+            Self::Mariadb | Self::Mysql => {
                 "SELECT COUNT(*) FROM information_schema.tables
                  WHERE table_schema = DATABASE() AND table_name = ?"
             }
@@ -171,7 +173,7 @@ impl Dialect {
         match self {
             Self::Sqlite | Self::Postgres => start_of(column),
             // There the index is of the column itself.
-            Self::Mariadb => column.to_owned(),
+            Self::Mariadb | Self::Mysql => column.to_owned(),
         }
     }
 
@@ -179,7 +181,7 @@ impl Dialect {
     pub(super) fn start_key(self, text: &str) -> String {
         match self {
             Self::Sqlite | Self::Postgres => text.chars().take(START_CHARACTERS).collect(),
-            Self::Mariadb => text.to_owned(),
+            Self::Mariadb | Self::Mysql => text.to_owned(),
         }
     }
 
@@ -188,8 +190,40 @@ impl Dialect {
         match self {
             Self::Sqlite => expression.to_owned(),
             Self::Postgres => format!("CAST({expression} AS BIGINT)"),
-            Self::Mariadb => format!("CAST({expression} AS SIGNED)"),
+            Self::Mariadb | Self::Mysql => format!("CAST({expression} AS SIGNED)"),
         }
+    }
+
+    /// Compares byte by byte, spaces at the end too: elsewhere `a` and `a ` would be one path.
+    fn collation(self) -> &'static str {
+        if self == Self::Mysql { "utf8mb4_0900_bin" } else { "utf8mb4_nopad_bin" }
+    }
+
+    /// `statement` of a migration as what this database can take again and again: MySQL has no
+    /// `IF [NOT] EXISTS` for an index, so that it is asked there whether the index is known.
+    pub(super) fn repeatable(self, statement: String) -> Vec<String> {
+        if self != Self::Mysql {
+            return vec![statement];
+        }
+        let (Some((verb, rest)), wanted) = (match statement.split_once(" IF NOT EXISTS ") {
+            Some(parts) => (Some(parts), 0),
+            None => (statement.split_once(" IF EXISTS "), 1),
+        }) else {
+            return vec![statement];
+        };
+        let mut words = rest.split([' ', '(']).filter(|it| !it.is_empty());
+        let (name, Some("ON"), Some(table)) =
+            (words.next().unwrap_or_default(), words.next(), words.next())
+        else {
+            return vec![statement];
+        };
+        let ask = format!(
+            "SET @statement = (SELECT IF(COUNT(DISTINCT index_name) = {wanted}, '{verb} {rest}', 'DO 0')
+  FROM information_schema.statistics
+  WHERE table_schema = DATABASE() AND table_name = '{table}' AND index_name = '{name}')"
+        );
+        let run = ["PREPARE step FROM @statement", "EXECUTE step", "DEALLOCATE PREPARE step"];
+        [ask].into_iter().chain(run.map(str::to_owned)).collect()
     }
 }
 

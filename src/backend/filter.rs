@@ -62,7 +62,7 @@ impl ItemFilter {
             Some(ItemState::Restored) => " AND a.purged_at IS NULL AND i.restored_at IS NOT NULL",
             Some(ItemState::Archived) => {
                 " AND i.restored_at IS NULL
-                   AND i.artifact_id NOT IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
+                   AND (SELECT p.purged_at FROM artifact_row p WHERE p.id = i.artifact_id) IS NULL"
             }
             None => "",
         });

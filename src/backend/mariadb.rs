@@ -1,4 +1,4 @@
-//! MariaDB: an archive that a company shares.
+//! MariaDB and MySQL: an archive that a company shares.
 //!
 //! Promises: one writer at a time, by a lock on one row that ends with its transaction; a commit is
 //! on the server's disk before it returns (InnoDB's default); what fails names host and database,
@@ -12,10 +12,11 @@ use super::server::{Host, Patience, Server, TlsMode};
 use super::{Access, Dialect, Driver, Row, Value};
 use crate::error::{Error, Failure, Result};
 
-/// A connection to an archive on a MariaDB server.
+/// A connection to an archive on a MariaDB or MySQL server.
 pub struct Mariadb {
     connection: Conn,
     place: String,
+    dialect: Dialect,
 }
 
 impl Mariadb {
@@ -35,7 +36,8 @@ impl Mariadb {
         for mode in modes {
             match Conn::new(options(server, *mode, patience)) {
                 Ok(connection) => {
-                    let mut this = Self { connection, place: place.to_owned() };
+                    let place = place.to_owned();
+                    let mut this = Self { connection, place, dialect: Dialect::Mariadb };
                     this.prepare(access, patience)?;
                     return Ok(this);
                 }
@@ -57,7 +59,11 @@ impl Mariadb {
     }
 
     fn prepare(&mut self, access: Access, patience: Patience) -> Result<()> {
-        let seconds = patience.statement.as_secs();
+        // MariaDB says its name in its version, MySQL does not.
+        let version = self.query("SELECT VERSION()", &[])?;
+        if !version[0].text(0)?.contains("MariaDB") {
+            self.dialect = Dialect::Mysql;
+        }
         let mut text = vec![
             "SET NAMES utf8mb4".to_owned(),
             // Too long a value is an error, `"` quotes a name, and `\\` is a character.
@@ -65,7 +71,12 @@ impl Mariadb {
                 .to_owned(),
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
             "SET SESSION innodb_lock_wait_timeout = 60".to_owned(),
-            format!("SET SESSION max_statement_time = {seconds}"),
+            match self.dialect {
+                Dialect::Mysql => {
+                    format!("SET SESSION max_execution_time = {}", patience.statement.as_millis())
+                }
+                _ => format!("SET SESSION max_statement_time = {}", patience.statement.as_secs()),
+            },
         ];
         if access == Access::Read {
             text.push("SET SESSION TRANSACTION READ ONLY".to_owned());
@@ -173,7 +184,7 @@ fn row(row: mysql::Row) -> Row {
 
 impl Driver for Mariadb {
     fn dialect(&self) -> Dialect {
-        Dialect::Mariadb
+        self.dialect
     }
 
     fn place(&self) -> &str {

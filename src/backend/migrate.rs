@@ -70,7 +70,7 @@ pub fn schema_text(dialect: Dialect) -> String {
         for statement in statements(migration.text, dialect) {
             let is_gone = named(&statement).is_some_and(|name| gone.iter().any(|it| it == name));
             if !is_gone || statement.starts_with("DROP ") {
-                out.push_str(&statement);
+                out.push_str(&dialect.repeatable(statement).join(";\n"));
                 out.push_str(";\n\n");
             }
         }
@@ -187,7 +187,9 @@ fn apply_in_transaction(driver: &mut dyn Driver, now: Timestamp) -> Result<()> {
 }
 
 fn take_step(driver: &mut dyn Driver, migration: &Migration, now: Timestamp) -> Result<()> {
-    for statement in statements(migration.text, driver.dialect()) {
+    let dialect = driver.dialect();
+    let steps = statements(migration.text, dialect).into_iter();
+    for statement in steps.flat_map(|statement| dialect.repeatable(statement)) {
         driver.execute(&statement, &[])?;
     }
     driver.execute(

@@ -47,9 +47,11 @@ pub fn roles_text(dialect: Dialect) -> String {
         Dialect::Postgres => {
             "-- Roles. To let somebody in:  GRANT codex_archive_writer TO alice;\n".to_owned()
         }
-        Dialect::Mariadb => "-- Roles. To let somebody in:  GRANT codex_archive_writer TO alice;\n\
-             --                            SET DEFAULT ROLE codex_archive_writer FOR alice;\n"
-            .to_owned(),
+        Dialect::Mariadb | Dialect::Mysql => format!(
+            "-- Roles. To let somebody in:  GRANT codex_archive_writer TO alice;\n\
+             --                            SET DEFAULT ROLE codex_archive_writer {} alice;\n",
+            if dialect == Dialect::Mysql { "TO" } else { "FOR" }
+        ),
     };
     let mut out = head;
     for role in [READER, WRITER, STEWARD] {
@@ -72,6 +74,12 @@ pub fn roles_text(dialect: Dialect) -> String {
         }
         out.push_str(&format!("GRANT INSERT, UPDATE, DELETE ON {table} TO {STEWARD};\n"));
     }
+    if dialect == Dialect::Mysql {
+        // Who locks a row there must be let change something of it: the time of a step says least.
+        for role in [WRITER, STEWARD] {
+            out.push_str(&format!("GRANT UPDATE (applied_at) ON {LOCK_TABLE} TO {role};\n"));
+        }
+    }
     out
 }
 
@@ -84,7 +92,7 @@ fn create(dialect: Dialect, role: &str) -> String {
             "DO $$ BEGIN CREATE ROLE {role} NOLOGIN;
 EXCEPTION WHEN duplicate_object THEN NULL; END $$;\n"
         ),
-        Dialect::Sqlite | Dialect::Mariadb => format!("CREATE ROLE IF NOT EXISTS {role};\n"),
+        _ => format!("CREATE ROLE IF NOT EXISTS {role};\n"),
     }
 }
 

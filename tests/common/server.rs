@@ -27,8 +27,30 @@ pub const SEALED: &str = "sealed";
 pub enum Kind {
     /// PostgreSQL.
     Postgres,
-    /// MariaDB.
+    /// MariaDB; or MySQL, where the environment names a folder with its programs
+    /// (CODEX_ARCHIVE_TEST_MYSQL, which tests/mysql sets).
     Mariadb,
+}
+
+/// The folder of MySQL's programs, where MySQL stands for MariaDB.
+fn mysql() -> Option<PathBuf> {
+    std::env::var_os("CODEX_ARCHIVE_TEST_MYSQL").map(PathBuf::from)
+}
+
+impl Kind {
+    /// How `schema` calls what this server speaks.
+    pub fn dialect(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mariadb if mysql().is_some() => "mysql",
+            Self::Mariadb => "mariadb",
+        }
+    }
+}
+
+/// The client program of MariaDB, or of MySQL.
+pub fn mariadb_client() -> Command {
+    Command::new(mysql().map_or("mariadb".into(), |folder| folder.join("mysql")))
 }
 
 /// The server that all archives of these tests are on, where the environment names one
@@ -177,7 +199,7 @@ impl Server {
                 command
             }
             Kind::Mariadb => {
-                let mut command = Command::new("mariadb");
+                let mut command = mariadb_client();
                 command.args(["--no-defaults", "-N", "-B", "-u", "root", "-S"]);
                 command
                     .arg(self.folder.join("s"))
@@ -227,6 +249,9 @@ impl Programs {
             use std::os::unix::fs::MetadataExt;
             meta.uid() == 0
         });
+        if let (Kind::Mariadb, Some(folder)) = (kind, mysql()) {
+            return Some(Self { folder, user: is_root.then_some("mysql") });
+        }
         let (program, user, mut folders) = match kind {
             Kind::Postgres => ("postgres", "postgres", versions("/usr/lib/postgresql")),
             Kind::Mariadb => ("mariadbd", "mysql", vec!["/usr/sbin".into(), "/usr/libexec".into()]),
@@ -341,10 +366,25 @@ fn mariadb(programs: &Programs, folder: &Path, port: u16, more: &[&str]) -> Chil
     programs.hand_over(folder);
     let data = folder.join("data");
     let data_argument = format!("--datadir={}", data.display());
-    let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
-    run(programs.command("mariadb-install-db").args(install).arg(&data_argument).args(more));
-    let mut server = programs.command("mariadbd");
-    server.args(["--no-defaults", &data_argument, "--bind-address=127.0.0.1"]);
+    let mut server = if let Some(mysql) = mysql() {
+        let texts = mysql.join("root/usr/share/mysql");
+        let place = format!("--lc-messages-dir={}", texts.display());
+        let mut install = programs.command("mysqld");
+        install.args(["--no-defaults", "--initialize-insecure", &data_argument, &place]);
+        run(install.args(more));
+        let mut server = programs.command("mysqld");
+        server.args(["--no-defaults", "--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]);
+        server.arg(&place);
+        server
+    } else {
+        let install =
+            ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
+        run(programs.command("mariadb-install-db").args(install).arg(&data_argument).args(more));
+        let mut server = programs.command("mariadbd");
+        server.arg("--no-defaults");
+        server
+    };
+    server.args([&data_argument, "--bind-address=127.0.0.1"]);
     server.arg(format!("--port={port}")).arg(format!("--socket={}", folder.join("s").display()));
     server.arg(format!("--ssl-cert={}", folder.join("server.crt").display()));
     server.arg(format!("--ssl-key={}", folder.join("server.key").display()));

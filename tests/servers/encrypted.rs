@@ -21,7 +21,7 @@ fn url_of_encrypted(server: &Server, database: &str) -> String {
             server.sql(
                 "",
                 &format!(
-                    "CREATE OR REPLACE USER sealed@'%' {password} REQUIRE SSL;
+                    "DROP USER IF EXISTS sealed@'%'; CREATE USER sealed@'%' {password} REQUIRE SSL;
                      GRANT ALL ON *.* TO sealed@'%'"
                 ),
             );

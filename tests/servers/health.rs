@@ -88,7 +88,7 @@ fn a_user_who_may_only_read_fails_the_smoke_test_alone() {
             Kind::Mariadb => server.sql(
                 "",
                 &format!(
-                    "CREATE OR REPLACE USER reader@'%' IDENTIFIED BY 'r';
+                    "DROP USER IF EXISTS reader@'%'; CREATE USER reader@'%' IDENTIFIED BY 'r';
                      GRANT SELECT ON {database}.* TO reader@'%'"
                 ),
             ),

@@ -77,14 +77,25 @@ fn fill(driver: &mut dyn Driver) {
             "unhex(concat(lpad(hex(n), 16, '0'), repeat('0', 16)))",
             "unhex(concat(lpad(hex(n), 16, '0'), repeat('0', 48)))",
         ),
+        Dialect::Mysql => (
+            format!(
+                "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {ITEMS})
+                 SELECT n FROM s) AS s"
+            ),
+            "unhex(concat(lpad(hex(n), 16, '0'), repeat('0', 16)))",
+            "unhex(concat(lpad(hex(n), 16, '0'), repeat('0', 48)))",
+        ),
     };
+    if driver.dialect() == Dialect::Mysql {
+        driver.execute(&format!("SET SESSION cte_max_recursion_depth = {ITEMS}"), &[]).unwrap();
+    }
     // Whole numbers, and text, as every dialect has them.
     let folder = match driver.dialect() {
-        Dialect::Mariadb => "concat('src/d', n % 100, '/f', n, '.py')",
+        Dialect::Mariadb | Dialect::Mysql => "concat('src/d', n % 100, '/f', n, '.py')",
         _ => "'src/d' || (n % 100) || '/f' || n || '.py'",
     };
     let actor = match driver.dialect() {
-        Dialect::Mariadb => "concat('actor', n % 5000)",
+        Dialect::Mariadb | Dialect::Mysql => "concat('actor', n % 5000)",
         _ => "'actor' || (n % 5000)",
     };
     let deeds = "WHERE n <= 5000";
@@ -120,7 +131,7 @@ fn fill(driver: &mut dyn Driver) {
         .replace(
             "(n - 1) / 20",
             match driver.dialect() {
-                Dialect::Mariadb => "(n - 1) DIV 20",
+                Dialect::Mariadb | Dialect::Mysql => "(n - 1) DIV 20",
                 _ => "(n - 1) / 20",
             },
         ),
@@ -135,7 +146,7 @@ fn fill(driver: &mut dyn Driver) {
         Dialect::Postgres => tables.iter().for_each(|table| {
             driver.execute(&format!("ANALYZE {table}"), &[]).unwrap();
         }),
-        Dialect::Mariadb => tables.iter().for_each(|table| {
+        Dialect::Mariadb | Dialect::Mysql => tables.iter().for_each(|table| {
             driver.query(&format!("ANALYZE TABLE {table}"), &[]).unwrap();
         }),
     }
@@ -149,6 +160,7 @@ fn scans(driver: &mut dyn Driver, sql: &str, values: &[Value]) -> Vec<String> {
     let explain = match driver.dialect() {
         Dialect::Sqlite => "EXPLAIN QUERY PLAN",
         Dialect::Postgres | Dialect::Mariadb => "EXPLAIN",
+        Dialect::Mysql => "EXPLAIN FORMAT=TRADITIONAL",
     };
     let rows = driver.query(&format!("{explain} {sql}"), values).unwrap();
     let mut found = Vec::new();
@@ -160,6 +172,12 @@ fn scans(driver: &mut dyn Driver, sql: &str, values: &[Value]) -> Vec<String> {
                 "{} {}",
                 row.text_or_null(2).unwrap().unwrap_or_default(),
                 row.text_or_null(3).unwrap().unwrap_or_default(),
+            ),
+            // There the partitions come before the kind of access.
+            Dialect::Mysql => format!(
+                "{} {}",
+                row.text_or_null(2).unwrap().unwrap_or_default(),
+                row.text_or_null(4).unwrap().unwrap_or_default(),
             ),
         };
         let is_scan = match driver.dialect() {
@@ -174,7 +192,7 @@ fn scans(driver: &mut dyn Driver, sql: &str, values: &[Value]) -> Vec<String> {
                 let of_deeds = [" on batch ", " on evidence_block "];
                 step.contains("Seq Scan") && !of_deeds.iter().any(|it| step.contains(it))
             }
-            Dialect::Mariadb => {
+            Dialect::Mariadb | Dialect::Mysql => {
                 let is_page = step.starts_with("<derived");
                 step.ends_with(" ALL") && !is_page && (is_newest || step != "b ALL")
             }

@@ -4,16 +4,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::common::TestRepo;
-use crate::common::server::{Kind, PASSWORD, Server};
+use crate::common::server::{Kind, PASSWORD, Server, mariadb_client};
 use crate::on_both;
 
 /// A database whose tables and roles its administrator made by what `schema` prints.
 fn prepared(server: &Server) -> String {
     let database = server.database();
-    let dialect = match server.kind {
-        Kind::Postgres => "postgres",
-        Kind::Mariadb => "mariadb",
-    };
+    let dialect = server.kind.dialect();
     let text = TestRepo::plain_folder("dba").archive(["schema", "--dialect", dialect]).ok().stdout;
     server.sql(&database, &text);
     database
@@ -31,7 +28,8 @@ fn user(server: &Server, database: &str, role: &str) -> String {
             Kind::Mariadb => format!(
                 "CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD}';
                  GRANT codex_archive_{role} TO {name}@'%';
-                 SET DEFAULT ROLE codex_archive_{role} FOR {name}@'%';"
+                 SET DEFAULT ROLE codex_archive_{role} {whom} {name}@'%';",
+                whom = if server.kind.dialect() == "mysql" { "TO" } else { "FOR" },
             ),
         },
     );
@@ -50,7 +48,7 @@ fn may(server: &Server, url: &str, sql: &str) -> bool {
             let rest = url.split_once("://").unwrap().1;
             let (name, database) =
                 (rest.split_once(':').unwrap().0, rest.rsplit_once('/').unwrap().1);
-            let mut command = Command::new("mariadb");
+            let mut command = mariadb_client();
             command.args(["--no-defaults", "-h", "127.0.0.1", "-u", name, "-D", database]);
             command.arg(format!("-P{}", server.port)).env("MYSQL_PWD", PASSWORD);
             command

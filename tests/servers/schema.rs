@@ -1,16 +1,12 @@
 //! The schema as the servers' own programs take it, and the queries of the runbook.
 
-use crate::common::server::Kind;
 use crate::{on, on_both};
 
 #[test]
 fn what_schema_prints_is_applied_by_the_servers_own_program() {
     on_both(|server| {
         let (repo, database) = on(server);
-        let dialect = match server.kind {
-            Kind::Postgres => "postgres",
-            Kind::Mariadb => "mariadb",
-        };
+        let dialect = server.kind.dialect();
         let text = repo.archive(["schema", "--dialect", dialect]).ok().stdout;
         server.sql(&database, &text);
         // As it stands, and again.

@@ -19,7 +19,7 @@ For a server also the roles codex_archive_reader, codex_archive_writer and codex
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The database that shall understand it
-    #[arg(long, default_value = "sqlite", value_parser = PossibleValuesParser::new(["sqlite", "postgres", "mariadb"]))]
+    #[arg(long, default_value = "sqlite", value_parser = PossibleValuesParser::new(["sqlite", "postgres", "mariadb", "mysql"]))]
     dialect: String,
 }
 

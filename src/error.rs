@@ -327,6 +327,22 @@ pub enum Error {
         /// The newest version known here.
         known: i64,
     },
+    /// git's configuration names no key that signs here.
+    #[error("cannot sign: {why}")]
+    CannotSign {
+        /// Why not, as a clause.
+        why: String,
+    },
+    /// The key is there, and did not sign.
+    #[error("`{program}` did not sign with the key `{key}`: {detail}")]
+    Signing {
+        /// The program.
+        program: String,
+        /// The key's file, or the public key.
+        key: String,
+        /// The program's own words, on one line.
+        detail: String,
+    },
     /// A configuration value that cannot be used.
     #[error("configuration: {what} ({origin})")]
     Config {
@@ -403,6 +419,7 @@ impl Error {
             | Self::Damaged { .. }
             | Self::Git { .. }
             | Self::Locked { .. }
+            | Self::Signing { .. }
             | Self::Backend { .. } => ErrorKind::Failed,
             Self::UnsafeOwner { .. }
             | Self::NoWorkTree { .. }
@@ -412,6 +429,7 @@ impl Error {
             | Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
             | Self::Config { .. }
+            | Self::CannotSign { .. }
             | Self::Untrusted { .. } => ErrorKind::Config,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::Migration { source, .. } => source.kind(),

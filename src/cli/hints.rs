@@ -127,6 +127,11 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let next = if asked { "config-show --origin" } else { "health-check" };
             one(format!("git codex-archive {next}"))
         }
+        Error::CannotSign { .. } => {
+            let key = "git config user.signingKey ~/.ssh/id_ed25519.pub";
+            one(format!("git config gpg.format ssh && {key}"))
+        }
+        Error::Signing { .. } => one("ssh-add -l".to_owned()),
         Error::Item { source, .. } => hints(source, place),
         Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }

@@ -17,6 +17,7 @@ mod plumbing;
 mod range;
 mod revision;
 mod settings;
+mod sign;
 mod stage;
 #[cfg(test)]
 mod testing;
@@ -35,6 +36,7 @@ pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
 pub use objects::{Bytes, sha1_blob};
 pub use range::Known;
+pub use sign::SigningKey;
 pub use tree::{CommitTree, Entry, TreeEntry};
 
 use cat_file::CatFiles;

@@ -3,8 +3,12 @@
 //! Promises: every value has an [`ErrorKind`], and with it an exit code. It holds no advice; the
 //! command line adds hints by variant.
 
+mod refusal;
+
 use std::io;
 use std::path::PathBuf;
+
+pub use refusal::Refusal;
 
 /// The result of everything in this library that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -65,115 +69,6 @@ impl ErrorKind {
             Self::Interrupted => "interrupted",
         }
     }
-}
-
-/// Why a path is not archived, restored or overwritten.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The work tree differs from the index.
-    #[error("the work tree differs from the index")]
-    Dirty,
-    /// The index differs from the commit.
-    #[error("the index differs from commit {commit}")]
-    Staged {
-        /// The commit that was compared, as the user named it.
-        commit: String,
-    },
-    /// The file is gone from the work tree.
-    #[error("the file is missing from the work tree")]
-    Missing,
-    /// A merge left the path unresolved.
-    #[error("the path is unmerged")]
-    Unmerged,
-    /// An index flag hides the state of the path.
-    #[error("the index flags the path as {flag}")]
-    Flagged {
-        /// `assume-unchanged`, `skip-worktree` or `intent-to-add`.
-        flag: &'static str,
-    },
-    /// git filters the content of this path.
-    #[error("git converts the content of this path (attribute {attribute})")]
-    Filtered {
-        /// The attribute and its value, such as `filter=lfs`.
-        attribute: String,
-    },
-    /// No line in a tracked file takes the attribute away.
-    #[error("a line in .gitattributes does not free this path of the attribute {attribute}")]
-    NotFreed {
-        /// The attribute and its value.
-        attribute: String,
-    },
-    /// A filter does not give back what it made.
-    #[error("git does not convert this path here as it did (attribute {attribute})")]
-    NotConverted {
-        /// The attribute and its value.
-        attribute: String,
-    },
-    /// git-lfs' pointer stands where its content should.
-    #[error("git-lfs has not fetched the content of this path")]
-    PointerOnly,
-    /// Another label is in force in this repository.
-    #[error("this repository's label is `{label}`")]
-    OtherLabel {
-        /// The label of `.codex/archive.toml`.
-        label: String,
-    },
-    /// Not a regular file.
-    #[error("it is {what}, not a regular file")]
-    NotRegular {
-        /// `a symbolic link`, `a submodule`, `a special file`.
-        what: &'static str,
-    },
-    /// The path may not be archived or written at all.
-    #[error("{why}")]
-    Forbidden {
-        /// The rule, as a clause.
-        why: &'static str,
-    },
-    /// A file stands there already.
-    #[error("a file is already there")]
-    Exists,
-    /// Outside the repository and the current directory.
-    #[error("it is outside the repository and the current directory")]
-    Outside,
-    /// The way leads through a symbolic link.
-    #[error("a symbolic link is in the way at `{link}`")]
-    ThroughLink {
-        /// The link.
-        link: String,
-    },
-    /// Two approvals are needed.
-    #[error("the item is restricted, and two approvals for `restore` are needed")]
-    Restricted,
-    /// The bytes were destroyed on purpose.
-    #[error("the content was purged")]
-    Purged,
-    /// The content is too large to stand in a document.
-    #[error("its {size_bytes} bytes are more than the {limit} that are given in JSON")]
-    TooLargeForJson {
-        /// The size of the content.
-        size_bytes: u64,
-        /// The largest that is given.
-        limit: u64,
-    },
-    /// The path is too long for a stub.
-    #[error("the path is too long for a stub of {limit} bytes")]
-    StubTooLong {
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// The file changed while it was being archived.
-    #[error("the file changed while it was being archived")]
-    ChangedMeanwhile,
-    /// The deed is part of a commit already.
-    #[error("it is committed already")]
-    Committed,
-    /// Something in the configuration decides so.
-    #[error("{why}")]
-    Policy {
-        /// The rule, as a clause.
-        why: String,
-    },
 }
 
 /// Everything that can go wrong.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, json};
 
-use crate::backend::{Catalog, Driver, Ledger, LogHead, NewRecord, StoredRecord, schema_version};
+use crate::backend::{
+    Catalog, Driver, Ledger, LogHead, NewRecord, Register, StoredRecord, schema_version,
+};
 use crate::blob;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Refusal, Result};
@@ -34,6 +36,8 @@ pub struct Archive {
     /// Since when the deed at hand is measured, if durations are.
     pub(super) measured: Option<Stopwatch>,
     pub(super) measures: bool,
+    /// The version of its schema; whoever may write has brought it up to date.
+    pub(super) schema: i64,
 }
 
 /// Who begins logs and changes schemas by itself.
@@ -50,6 +54,11 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    /// Requests, approvals, holds and policies.
+    pub fn register(&mut self) -> Register<'_> {
+        Register::new(self.driver)
+    }
+
     /// Items and artifacts.
     pub fn catalog(&mut self) -> Catalog<'_> {
         Catalog::new(self.driver)
@@ -88,12 +97,24 @@ impl Archive {
 
     /// Items and artifacts, for reading.
     pub fn catalog(&mut self) -> Catalog<'_> {
-        Catalog::new(self.driver.as_mut())
+        Catalog::of_schema(self.driver.as_mut(), self.schema)
+    }
+
+    /// Requests, approvals, holds and policies, for reading.
+    pub fn register(&mut self) -> Register<'_> {
+        Register::new(self.driver.as_mut())
     }
 
     /// Logs and records, for reading.
     pub fn ledger(&mut self) -> Ledger<'_> {
         Ledger::new(self.driver.as_mut())
+    }
+
+    /// An archive of an older schema has no governance: [`Error::OlderSchema`].
+    pub fn check_governed(&self) -> Result<()> {
+        let place = self.driver.place().to_owned();
+        let (found, known) = (self.schema, Self::LATEST_SCHEMA);
+        if found < known { Err(Error::OlderSchema { place, found, known }) } else { Ok(()) }
     }
 
     /// The schema's version.

@@ -8,7 +8,7 @@ use crate::evidence::{Action, Record};
 use crate::fs::Executable;
 use crate::git::{Bytes, Repository};
 use crate::model::{FileMode, Item, ItemKind, ItemState, RepoLabel, RepoPath, TombstoneId};
-use crate::policy::may_release;
+use crate::policy::{Door, may_release};
 use crate::tombstone::{self, Tombstone, Wrapping};
 
 use super::{Archive, Content, Workspace};
@@ -73,13 +73,13 @@ pub fn content(
     archive: Option<&mut Archive>,
     item: &Item,
 ) -> Result<(Content, Origin)> {
-    check_released(item)?;
+    check_released(item, Door::Read)?;
     ungated(workspace, archive, item)
 }
 
 /// Asks the gate.
-pub(super) fn check_released(item: &Item) -> Result<()> {
-    may_release(item)
+pub(super) fn check_released(item: &Item, door: Door) -> Result<()> {
+    may_release(item, door)
         .map_err(|refusal| Error::refused("restore", item.tombstone.to_string(), refusal))
 }
 

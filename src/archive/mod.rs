@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod find;
 mod fsck;
+pub mod governance;
 mod health;
 pub mod history;
 mod init;

@@ -27,7 +27,8 @@ impl Archive {
     /// Opens the archive of `workspace` for reading; [`Error::NoArchive`] where there is none.
     pub fn open(workspace: &Workspace) -> Result<Self> {
         let mut this = Self::connect(workspace, Access::Read)?;
-        if schema_version(this.driver.as_mut())? == 0 {
+        this.schema = schema_version(this.driver.as_mut())?;
+        if this.schema == 0 {
             let place = this.driver.place().to_owned();
             return Err(Error::NoArchive { action: "open the archive", place });
         }
@@ -110,7 +111,8 @@ impl Archive {
 
     fn read_apart(workspace: &Workspace, place: ArchivePlace) -> Result<Self> {
         let mut this = Self::connect_to(workspace, place, Access::Read, true)?;
-        match schema_version(this.driver.as_mut())? {
+        this.schema = schema_version(this.driver.as_mut())?;
+        match this.schema {
             0 => Err(this.not_ready(0)),
             _ => Ok(this),
         }
@@ -182,6 +184,7 @@ impl Archive {
             measured: workspace.config.measures().then(Stopwatch::start),
             measures: workspace.config.measures(),
             apart,
+            schema: LATEST_VERSION,
         })
     }
 }

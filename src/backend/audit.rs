@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{DeedId, Item, TombstoneId};
 
 use super::Catalog;
-use super::catalog::{item_of, items_in, path_hash};
+use super::catalog::{item_of, path_hash};
 
 /// An item's row.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Catalog<'_> {
     ) -> Result<Vec<ItemRow>> {
         let page =
             format!("SELECT * FROM item_row WHERE tombstone > ? ORDER BY tombstone LIMIT {limit}");
-        let sql = format!("{} ORDER BY i.tombstone", items_in(&page));
+        let sql = format!("{} ORDER BY i.tombstone", self.items_in(&page));
         let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
         let rows = self.driver.query(&sql, &[after.into()])?;
         let items = rows.iter().map(item_of).collect::<Result<Vec<_>>>()?;
@@ -64,7 +64,7 @@ impl Catalog<'_> {
              FROM ({page}) i LEFT JOIN batch b ON b.id = i.batch_id ORDER BY i.id"
         );
         let more = self.driver.query(&sql, &from)?;
-        let sql = format!("{} ORDER BY i.id", items_in(&page));
+        let sql = format!("{} ORDER BY i.id", self.items_in(&page));
         let rows = self.driver.query(&sql, &from)?;
         let mut items = BTreeMap::new();
         let mut whole = Vec::with_capacity(rows.len());

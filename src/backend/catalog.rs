@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 use super::filter::{ItemFilter, Page};
-use super::{Driver, Row, Value};
+use super::{Driver, LATEST_VERSION, Row, Value};
 
 /// What all items of one deed share.
 #[derive(Debug, Clone)]
@@ -52,16 +52,25 @@ pub struct NewItem<'a> {
     pub delete_after: Option<&'a str>,
 }
 
-/// The columns of an item, in the order that `item_of` takes them.
-pub(super) const ITEM: &str =
+/// The columns of an item, in the order that `item_of` takes them, before there was governance.
+const ITEM_BEFORE: &str =
     "SELECT i.id, i.tombstone, b.repo, i.path, a.sha256, a.size_bytes, a.run_length,
   i.mode, i.git_blob, b.reason, b.commit_sha, i.kind, i.language, b.actor, b.at, a.purged_at,
   i.restored_at, i.restricted, i.delete_after, a.id, i.hidden, b.deed, i.path_hash
 FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = i.artifact_id";
 
+/// When an item was purged, since it was archived last.
+const PURGED_AT: &str =
+    "(SELECT p.at FROM item_purge p WHERE p.item_id = i.id AND p.at >= b.at)";
+
+/// The first schema with holds, requests and purges.
+const GOVERNED: i64 = 4;
+
 /// The tables of items and artifacts.
 pub struct Catalog<'a> {
     pub(super) driver: &'a mut dyn Driver,
+    /// Whether the schema has holds, requests and purges.
+    pub(super) is_governed: bool,
     reserved: BTreeMap<&'static str, Reserved>,
 }
 
@@ -78,9 +87,29 @@ struct Reserved {
 const MOST_RESERVED: u64 = 1024;
 
 impl<'a> Catalog<'a> {
-    /// The catalog behind `driver`.
+    /// The catalog behind `driver`, whose schema is the newest.
     pub fn new(driver: &'a mut dyn Driver) -> Self {
-        Self { driver, reserved: BTreeMap::new() }
+        Self::of_schema(driver, LATEST_VERSION)
+    }
+
+    /// The catalog behind `driver`, whose schema is of this version.
+    pub fn of_schema(driver: &'a mut dyn Driver, version: i64) -> Self {
+        Self { driver, is_governed: version >= GOVERNED, reserved: BTreeMap::new() }
+    }
+
+    /// The query for items, without its conditions.
+    pub(super) fn query_of_items(&self) -> String {
+        match self.is_governed {
+            true => ITEM_BEFORE.replace("a.purged_at", PURGED_AT),
+            false => ITEM_BEFORE.to_owned(),
+        }
+    }
+
+    /// The items of a page of rows. The page is named first, with its number of rows as a literal,
+    /// and joined then: else servers begin with another table, and read that to its end for every
+    /// page.
+    pub(super) fn items_in(&self, page: &str) -> String {
+        self.query_of_items().replace("FROM item_row i", &format!("FROM ({page}) i"))
     }
 
     /// The value under `key` of what the archive says of itself.
@@ -218,7 +247,7 @@ impl<'a> Catalog<'a> {
 
     /// The item with this id, hidden ones too when `hidden` is set.
     pub fn item(&mut self, id: &TombstoneId, hidden: bool) -> Result<Option<Item>> {
-        let sql = format!("{ITEM} WHERE i.tombstone = ?");
+        let sql = format!("{} WHERE i.tombstone = ?", self.query_of_items());
         let rows = self.driver.query(&sql, &[id.as_bytes().as_slice().into()])?;
         let Some(row) = rows.first() else { return Ok(None) };
         if row.int(20)? != 0 && !hidden {
@@ -235,8 +264,9 @@ impl<'a> Catalog<'a> {
         limit: u64,
     ) -> Result<Vec<Item>> {
         let sql = format!(
-            "{ITEM} WHERE i.tombstone >= ? AND i.tombstone <= ? AND i.hidden = 0
-             ORDER BY i.tombstone LIMIT ?"
+            "{} WHERE i.tombstone >= ? AND i.tombstone <= ? AND i.hidden = 0
+             ORDER BY i.tombstone LIMIT ?",
+            self.query_of_items()
         );
         let bounds = [low.as_slice().into(), high.as_slice().into(), limit.into()];
         let rows = self.driver.query(&sql, &bounds)?;
@@ -246,8 +276,9 @@ impl<'a> Catalog<'a> {
     /// The items that were archived at `path` in `repo`, newest first.
     pub fn items_at(&mut self, repo: &str, path: &RepoPath) -> Result<Vec<Item>> {
         let sql = format!(
-            "{ITEM} WHERE i.path_hash = ? AND i.path = ? AND b.repo = ? AND i.hidden = 0
-             ORDER BY i.batch_id DESC, i.id DESC"
+            "{} WHERE i.path_hash = ? AND i.path = ? AND b.repo = ? AND i.hidden = 0
+             ORDER BY i.batch_id DESC, i.id DESC",
+            self.query_of_items()
         );
         let at = [path_hash(path).into(), path.to_string().into(), repo.into()];
         let rows = self.driver.query(&sql, &at)?;
@@ -256,21 +287,21 @@ impl<'a> Catalog<'a> {
 
     /// The items of one deed, in the order of their paths' rows.
     pub fn items_of(&mut self, deed: &DeedId) -> Result<Vec<Item>> {
-        let sql = format!("{ITEM} WHERE b.deed = ? ORDER BY i.id");
+        let sql = format!("{} WHERE b.deed = ? ORDER BY i.id", self.query_of_items());
         let rows = self.driver.query(&sql, &[deed.as_bytes().as_slice().into()])?;
         rows.iter().map(item_of).collect()
     }
 
     /// The items that hold an artifact.
     pub fn items_with(&mut self, artifact: i64) -> Result<Vec<Item>> {
-        let sql = format!("{ITEM} WHERE i.artifact_id = ? ORDER BY i.id");
+        let sql = format!("{} WHERE i.artifact_id = ? ORDER BY i.id", self.query_of_items());
         let rows = self.driver.query(&sql, &[artifact.into()])?;
         rows.iter().map(item_of).collect()
     }
 
     /// One page of items, newest first, with tags and metadata.
     pub fn list(&mut self, filter: &ItemFilter, page: Page) -> Result<Vec<Item>> {
-        let (mut clauses, mut values) = filter.clauses(self.driver.dialect());
+        let (mut clauses, mut values) = filter.clauses(self.driver.dialect(), self.is_governed);
         if let Some(after) = page.after {
             clauses.push_str(" AND i.id < ?");
             values.push(after.into());
@@ -281,10 +312,11 @@ impl<'a> Catalog<'a> {
             let newest = format!(
                 "SELECT i.* FROM item_row i WHERE i.hidden = 0{clauses} ORDER BY i.id DESC LIMIT {limit}"
             );
-            format!("{} ORDER BY i.id DESC", items_in(&newest))
+            format!("{} ORDER BY i.id DESC", self.items_in(&newest))
         } else {
             // With a sign before it, no database walks through all items for the sake of their order.
-            format!("{ITEM} WHERE i.hidden = 0{clauses} ORDER BY +i.id DESC LIMIT {limit}")
+            let query = self.query_of_items();
+            format!("{query} WHERE i.hidden = 0{clauses} ORDER BY +i.id DESC LIMIT {limit}")
         };
         let rows = self.driver.query(&sql, &values)?;
         let items = rows.iter().map(item_of).collect::<Result<Vec<_>>>()?;
@@ -305,7 +337,7 @@ impl<'a> Catalog<'a> {
         Ok([items[0].unsigned(0)?, of(0)?, of(1)?, of(2)?])
     }
 
-    /// The items with their tags and metadata.
+    /// The items with their tags, metadata, holds, and whether somebody asked to destroy them.
     pub fn complete(&mut self, mut items: Vec<Item>) -> Result<Vec<Item>> {
         for items in items.chunks_mut(COMPLETED_AT_ONCE) {
             let rows: Vec<Value> = items.iter().map(|item| item.row_id.into()).collect();
@@ -326,19 +358,16 @@ impl<'a> Catalog<'a> {
                     items[*at].metadata.insert(key, value);
                 }
             }
+            if self.is_governed {
+                self.complete_governed(items, &at, &rows, &marks)?;
+            }
         }
         Ok(items)
     }
 }
 
-/// Items whose tags and metadata are asked for in one query.
+/// Items whose tags and metadata are asked for in one query, and the like.
 const COMPLETED_AT_ONCE: usize = 200;
-
-/// The items of a page of rows. The page is named first, with its number of rows as a literal, and
-/// joined then: else servers begin with another table, and read that to its end for every page.
-pub(super) fn items_in(page: &str) -> String {
-    ITEM.replace("FROM item_row i", &format!("FROM ({page}) i"))
-}
 
 /// Takes `count` row numbers of `table`; returns the first.
 pub(super) fn reserve(driver: &mut dyn Driver, table: &str, count: u64) -> Result<i64> {

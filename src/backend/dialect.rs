@@ -36,7 +36,8 @@ impl Dialect {
     /// bytes of any length, `{digest}` at most 32 bytes, which an index can hold, `{text}` text of
     /// any length, `{key}` text that an index can hold, `{table}` what follows a table's closing
     /// bracket, `{clustered}` the same for a table that is read in the order of its key, `{view}`
-    /// the beginning of a view, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
+    /// the beginning of a view, `{drop_view:v}` what takes away a view where it cannot be replaced,
+    /// `{then}` the end of a statement in a trigger, `{hex:x}` the digits of bytes, `{uuid:x}` the text of an id,
     /// `{object:k,v}` a JSON object gathered out of rows, `{start:x}` the beginning of a long text
     /// as an index has it, `{bytes:x}` the bytes of hex digits, `{now}` the time as we write it,
     /// `{on:t}` the table of an index that goes, where that must be named.
@@ -62,6 +63,8 @@ impl Dialect {
                 "text" | "key" => "TEXT".to_owned(),
                 "clustered" => " WITHOUT ROWID".to_owned(),
                 "view" => "CREATE VIEW IF NOT EXISTS".to_owned(),
+                "drop_view" => format!("DROP VIEW IF EXISTS {argument}"),
+                "then" => ";".to_owned(),
                 "hex" => format!("lower(hex({argument}))"),
                 "uuid" => groups(&format!("lower(hex({argument}))")).join("||'-'||"),
                 "object" => format!("json_group_object({argument})"),

@@ -34,7 +34,7 @@ pub struct Page {
 
 impl ItemFilter {
     /// The filter as SQL and its values. Each clause names what an index finds.
-    pub(super) fn clauses(&self, dialect: Dialect) -> (String, Vec<Value>) {
+    pub(super) fn clauses(&self, dialect: Dialect, governed: bool) -> (String, Vec<Value>) {
         let mut clauses = String::new();
         let mut values = Vec::new();
         let batch = [
@@ -55,17 +55,9 @@ impl ItemFilter {
             clauses.push_str(" AND i.id IN (SELECT item_id FROM tag WHERE tag = ?)");
             values.push(tag.as_str().into());
         }
-        clauses.push_str(match self.state {
-            Some(ItemState::Purged) => {
-                " AND i.artifact_id IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
-            }
-            Some(ItemState::Restored) => " AND a.purged_at IS NULL AND i.restored_at IS NOT NULL",
-            Some(ItemState::Archived) => {
-                " AND i.restored_at IS NULL
-                   AND (SELECT p.purged_at FROM artifact_row p WHERE p.id = i.artifact_id) IS NULL"
-            }
-            None => "",
-        });
+        if let Some(state) = self.state {
+            clauses.push_str(clause_of(state, governed));
+        }
         if let Some(path) = &self.path {
             let path = path.to_string();
             // Everything in a folder sorts between `folder/` and `folder0`, the next byte.
@@ -94,5 +86,36 @@ impl ItemFilter {
             && self.reason.is_none()
             && self.path.is_none()
             && matches!(self.state, None | Some(ItemState::Archived))
+    }
+}
+
+/// The condition that an item is in `state`. An item can be archived again after it was purged.
+fn clause_of(state: ItemState, governed: bool) -> &'static str {
+    match (state, governed) {
+        (ItemState::Purged, true) => {
+            " AND i.id IN (SELECT p.item_id FROM item_purge p JOIN item_row x ON x.id = p.item_id
+                   JOIN batch y ON y.id = x.batch_id WHERE p.at >= y.at)"
+        }
+        (ItemState::Purged, false) => {
+            " AND i.artifact_id IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
+        }
+        (ItemState::Restored, true) => {
+            " AND i.restored_at IS NOT NULL
+               AND (SELECT p.at FROM item_purge p JOIN batch y ON p.at >= y.at
+                    WHERE p.item_id = i.id AND y.id = i.batch_id) IS NULL"
+        }
+        (ItemState::Archived, true) => {
+            " AND i.restored_at IS NULL
+               AND (SELECT p.at FROM item_purge p JOIN batch y ON p.at >= y.at
+                    WHERE p.item_id = i.id AND y.id = i.batch_id) IS NULL"
+        }
+        (ItemState::Restored, false) => {
+            " AND i.restored_at IS NOT NULL
+               AND (SELECT p.purged_at FROM artifact_row p WHERE p.id = i.artifact_id) IS NULL"
+        }
+        (ItemState::Archived, false) => {
+            " AND i.restored_at IS NULL
+               AND (SELECT p.purged_at FROM artifact_row p WHERE p.id = i.artifact_id) IS NULL"
+        }
     }
 }

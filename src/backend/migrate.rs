@@ -20,24 +20,42 @@ pub struct Migration {
     pub name: &'static str,
     /// Its statements, with the dialects' placeholders. It never changes once it was released.
     pub text: &'static str,
+    /// Statements for SQLite alone.
+    pub sqlite: &'static str,
 }
 
 impl Migration {
     /// SHA-256 of its text.
     pub fn checksum(&self) -> Digest {
-        Digest::of(self.text.as_bytes())
+        Digest::of(format!("{}{}", self.text, self.sqlite).as_bytes())
+    }
+
+    /// Its statements in `dialect`, comments taken out.
+    pub(super) fn statements(&self, dialect: Dialect) -> Vec<String> {
+        let own = if dialect == Dialect::Sqlite { self.sqlite } else { "" };
+        let mut all = statements(self.text, dialect);
+        all.extend(statements(own, dialect));
+        all
     }
 }
 
 /// Every step, in order.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "initial", text: include_str!("migrations/0001_initial.sql") },
-    Migration { version: 2, name: "writers", text: include_str!("migrations/0002_writers.sql") },
-    Migration { version: 3, name: "indexes", text: include_str!("migrations/0003_indexes.sql") },
+    step(1, "initial", include_str!("migrations/0001_initial.sql")),
+    step(2, "writers", include_str!("migrations/0002_writers.sql")),
+    step(3, "indexes", include_str!("migrations/0003_indexes.sql")),
+    Migration {
+        sqlite: include_str!("migrations/0004_guards.sqlite.sql"),
+        ..step(4, "governance", include_str!("migrations/0004_governance.sql"))
+    },
 ];
 
+const fn step(version: i64, name: &'static str, text: &'static str) -> Migration {
+    Migration { version, name, text, sqlite: "" }
+}
+
 /// The newest schema that this version knows.
-pub const LATEST_VERSION: i64 = 3;
+pub const LATEST_VERSION: i64 = 4;
 
 pub(super) const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
   version {id},
@@ -46,30 +64,31 @@ pub(super) const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_mi
   applied_at {key} NOT NULL
 ){table}";
 
-/// The statements of a migration's text, comments taken out, in `dialect`.
-pub(super) fn statements(text: &str, dialect: Dialect) -> Vec<String> {
+fn statements(text: &str, dialect: Dialect) -> Vec<String> {
     let code: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
-    let text = dialect.render(&code.join("\n"));
-    text.split(';').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    // A trigger has statements inside, which end when they are rendered.
+    let parts = code.join("\n");
+    let parts = parts.split(';').map(|part| dialect.render(part.trim()));
+    parts.filter(|part| !part.is_empty()).collect()
 }
 
 /// The whole schema as SQL that can be read and piped into the database's own program; it may be
 /// run again, and leaves nothing to do for `migrate`.
 pub fn schema_text(dialect: Dialect) -> String {
     let mut out = dialect.preamble();
-    // What a later step takes away is not made: it may stand in the way of what is there by then.
-    let gone: Vec<String> = MIGRATIONS
-        .iter()
-        .flat_map(|step| statements(step.text, dialect))
-        .filter(|text| text.starts_with("DROP "))
-        .filter_map(|text| named(&text).map(str::to_owned))
-        .collect();
+    let mut rest: Vec<String> =
+        MIGRATIONS.iter().flat_map(|step| step.statements(dialect)).rev().collect();
     out.push_str(&format!("{};\n", dialect.render(CREATE_MIGRATIONS)));
     for migration in MIGRATIONS {
         out.push_str(&format!("\n-- {:04} {}\n", migration.version, migration.name));
-        for statement in statements(migration.text, dialect) {
-            let is_gone = named(&statement).is_some_and(|name| gone.iter().any(|it| it == name));
-            if !is_gone || statement.starts_with("DROP ") {
+        for statement in migration.statements(dialect) {
+            rest.pop();
+            // What a later step takes away is not made: it may stand in the way of what is there by
+            // then.
+            let is_gone = |later: &String| {
+                later.starts_with("DROP ") && named(later) == named(&statement)
+            };
+            if statement.starts_with("DROP ") || !rest.iter().any(is_gone) {
                 out.push_str(&dialect.repeatable(statement).join(";\n"));
                 out.push_str(";\n\n");
             }
@@ -188,7 +207,7 @@ fn apply_in_transaction(driver: &mut dyn Driver, now: Timestamp) -> Result<()> {
 
 fn take_step(driver: &mut dyn Driver, migration: &Migration, now: Timestamp) -> Result<()> {
     let dialect = driver.dialect();
-    let steps = statements(migration.text, dialect).into_iter();
+    let steps = migration.statements(dialect).into_iter();
     for statement in steps.flat_map(|statement| dialect.repeatable(statement)) {
         driver.execute(&statement, &[])?;
     }

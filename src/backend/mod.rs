@@ -8,12 +8,14 @@ mod connection;
 mod dialect;
 mod driver;
 mod filter;
+mod holds;
 mod ledger;
 #[cfg(feature = "mariadb")]
 mod mariadb;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod register;
 mod roles;
 mod schema;
 mod scratch;
@@ -36,6 +38,7 @@ pub use migrate::{
     Applied, LATEST_VERSION, MIGRATIONS, Migrated, Migration, applied, apply, found_archive,
     schema_text, schema_version,
 };
+pub use register::{PolicyRow, Register};
 pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};

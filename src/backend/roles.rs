@@ -1,37 +1,53 @@
 //! Least-privilege roles for an archive on a server, as SQL for its administrator.
 //!
 //! A reader reads. A writer archives, restores and records, and can neither change nor take away
-//! evidence or bytes. A steward may also erase. None of them changes the schema.
+//! evidence or bytes. A steward may also erase, end holds and adopt a policy. None of them changes the schema.
 
 use super::Dialect;
 
 /// A table, and what a writer may do there beside reading and adding.
 struct Rights {
     table: &'static str,
+    /// Whether a writer may add rows.
+    writer_adds: bool,
     /// Columns that a writer may change.
     writer_updates: &'static str,
 }
 
+const fn adds(table: &'static str, writer_updates: &'static str) -> Rights {
+    Rights { table, writer_adds: true, writer_updates }
+}
+
+const fn stewards(table: &'static str) -> Rights {
+    Rights { table, writer_adds: false, writer_updates: "" }
+}
+
 const TABLES: &[Rights] = &[
     // Nobody but the owner of the schema says that a step was taken.
-    Rights { table: "schema_migrations", writer_updates: "" },
-    Rights { table: "meta", writer_updates: "" },
-    Rights { table: "counter", writer_updates: "next" },
-    Rights { table: "run", writer_updates: "" },
-    Rights { table: "run_piece", writer_updates: "" },
-    Rights { table: "batch", writer_updates: "" },
-    Rights { table: "artifact_row", writer_updates: "" },
-    Rights {
-        table: "item_row",
-        writer_updates: "batch_id, artifact_id, git_blob, mode, kind, language, restricted, \
-                         delete_after, restored_at, hidden",
-    },
-    Rights { table: "tag", writer_updates: "" },
-    Rights { table: "metadata", writer_updates: "v" },
-    Rights { table: "log", writer_updates: "head_seq, head_digest, home" },
-    Rights { table: "evidence_block", writer_updates: "" },
-    Rights { table: "evidence", writer_updates: "" },
-    Rights { table: "evidence_writer", writer_updates: "" },
+    adds("schema_migrations", ""),
+    adds("meta", ""),
+    adds("counter", "next"),
+    adds("run", ""),
+    adds("run_piece", ""),
+    adds("batch", ""),
+    adds("artifact_row", ""),
+    adds("item_row", "batch_id, artifact_id, git_blob, mode, kind, language, restricted, \
+                         delete_after, restored_at, hidden"),
+    adds("tag", ""),
+    adds("metadata", "v"),
+    adds("log", "head_seq, head_digest, home"),
+    adds("evidence_block", ""),
+    adds("evidence", ""),
+    adds("evidence_writer", ""),
+    adds("request", "expires_at, state"),
+    adds("approval", "used_at"),
+    adds("hold", ""),
+    adds("hold_item", ""),
+    adds("retention_audit_events", ""),
+    // Rules, and what was destroyed under them.
+    stewards("policy"),
+    stewards("item_purge"),
+    stewards("purge_ledger"),
 ];
 
 const VIEWS: &[&str] = &["artifact", "item"];
@@ -67,8 +83,11 @@ pub fn roles_text(dialect: Dialect) -> String {
             out.push_str(&format!("GRANT SELECT ON {name} TO {role};\n"));
         }
     }
-    for Rights { table, writer_updates } in TABLES.iter().filter(|it| it.table != LOCK_TABLE) {
-        out.push_str(&format!("GRANT INSERT ON {table} TO {WRITER};\n"));
+    let changed = TABLES.iter().filter(|it| it.table != LOCK_TABLE);
+    for Rights { table, writer_adds, writer_updates } in changed {
+        if *writer_adds {
+            out.push_str(&format!("GRANT INSERT ON {table} TO {WRITER};\n"));
+        }
         if !writer_updates.is_empty() {
             out.push_str(&format!("GRANT UPDATE ({writer_updates}) ON {table} TO {WRITER};\n"));
         }
@@ -98,13 +117,13 @@ EXCEPTION WHEN duplicate_object THEN NULL; END $$;\n"
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::{MIGRATIONS, statements};
+    use super::super::migrate::MIGRATIONS;
     use super::*;
 
     #[test]
     fn every_table_and_view_has_its_rights() {
         for migration in MIGRATIONS {
-            for statement in statements(migration.text, Dialect::Sqlite) {
+            for statement in migration.statements(Dialect::Sqlite) {
                 let mut words = statement.split_whitespace();
                 let kind = words.nth(1).unwrap_or_default();
                 let name = words.nth(3).unwrap_or_default();

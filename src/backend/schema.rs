@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Driver;
-use super::migrate::{CREATE_MIGRATIONS, MIGRATIONS, schema_version, statements};
+use super::migrate::{CREATE_MIGRATIONS, MIGRATIONS, schema_version};
 use crate::error::{Error, Result};
 use crate::model::escape_line;
 
@@ -25,7 +25,7 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
     }
     let dialect = driver.dialect();
     let applied = MIGRATIONS.iter().filter(|migration| migration.version <= version);
-    let texts = applied.flat_map(|migration| statements(migration.text, dialect));
+    let texts = applied.flat_map(|migration| migration.statements(dialect));
     let mut ours: BTreeMap<String, String> = BTreeMap::new();
     for text in [dialect.render(CREATE_MIGRATIONS)].into_iter().chain(texts) {
         let text = text.replacen("IF NOT EXISTS ", "", 1);
@@ -62,22 +62,23 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
 
 /// What a CREATE statement makes, as SQLite's table of the schema calls it.
 fn created_kind(text: &str) -> &'static str {
-    let kinds = [("CREATE TABLE ", "table"), ("CREATE VIEW ", "view")];
+    let kinds =
+        [("CREATE TABLE ", "table"), ("CREATE VIEW ", "view"), ("CREATE TRIGGER ", "trigger")];
     kinds.iter().find(|(begin, _)| text.starts_with(begin)).map_or("index", |(_, kind)| kind)
 }
 
-/// The table that a CREATE statement of ours is about: of an index the one behind `ON`.
+/// The table that a CREATE statement of ours is about: of an index or trigger the one behind `ON`.
 fn table_of<'a>(text: &'a str, name: &'a str) -> &'a str {
-    if created_kind(text) != "index" {
+    if matches!(created_kind(text), "table" | "view") {
         return name;
     }
     let behind = text.split_once(" ON ").map_or("", |(_, rest)| rest);
-    behind.split([' ', '(']).next().unwrap_or_default()
+    behind.split([' ', '(', '\n']).next().unwrap_or_default()
 }
 
 /// What a CREATE or DROP statement is about.
 pub(super) fn named(text: &str) -> Option<&str> {
     let mut words = text.split(|c: char| c.is_whitespace() || c == '(').filter(|it| !it.is_empty());
-    words.find(|word| matches!(*word, "TABLE" | "INDEX" | "VIEW"))?;
+    words.find(|word| matches!(*word, "TABLE" | "INDEX" | "VIEW" | "TRIGGER"))?;
     words.find(|word| !matches!(*word, "IF" | "NOT" | "EXISTS"))
 }

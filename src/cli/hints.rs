@@ -184,6 +184,18 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::Exists => format!("git diff HEAD -- {}", path()),
         Refusal::Outside if action == "restore" => place.again(None, "--allow-outside"),
         Refusal::ThroughLink { link } => format!("ls -l {}", quote(link)),
+        Refusal::NotRequested => {
+            format!("git codex-archive prune-request {} --reason '…'", quote(object))
+        }
+        Refusal::Approvals { .. } | Refusal::OnePerson { .. } => {
+            "git codex-archive request list".to_owned()
+        }
+        Refusal::Held { .. } => "git codex-archive hold list".to_owned(),
+        Refusal::Shared { .. } => place.again(None, "--all-items"),
+        Refusal::InLedger => {
+            format!("git codex-archive approve {} --action readmit", quote(object))
+        }
+        Refusal::Looser { .. } => "git codex-archive policy diff".to_owned(),
         Refusal::Restricted => format!("git codex-archive show {}", quote(object)),
         Refusal::Purged => format!("git codex-archive log {}", quote(object)),
         Refusal::TooLargeForJson { .. } => place.without("--json"),

@@ -92,6 +92,34 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "governance.approval_ttl",
+        kind: Kind::Count { least: 1, most: 365 },
+        default: Some("7"),
+        meaning: "Days for which an approval counts.",
+        ..EMPTY
+    },
+    Key {
+        name: "governance.assurance",
+        kind: Kind::Choice { words: &["attested", "signed"], also: &[] },
+        default: Some("attested"),
+        meaning: "Whether approvers give their names or sign with their keys.",
+        ..EMPTY
+    },
+    Key {
+        name: "governance.restore_approvals",
+        kind: Kind::Count { least: 2, most: 9 },
+        default: Some("2"),
+        meaning: "Approvals that restoring a restricted item takes.",
+        ..EMPTY
+    },
+    Key {
+        name: "governance.separation",
+        kind: Kind::Switch,
+        default: Some("false"),
+        meaning: "Whether who asks for something may not be one of those who approve it.",
+        ..EMPTY
+    },
+    Key {
         name: "hooks.on_missing_archive",
         kind: Kind::Choice { words: &["note", "warn", "error"], also: &[("warning", "warn")] },
         default: Some("note"),

@@ -24,7 +24,7 @@ pub use url::{has_password, lacks_password};
 pub use value::Kind;
 
 use crate::error::{Error, Result};
-use crate::model::{RepoLabel, Severity};
+use crate::model::{Assurance, RepoLabel, Severity};
 use crate::retry::Retry;
 use crate::secret::DatabaseUrl;
 use layers::Setting;
@@ -177,6 +177,29 @@ impl Config {
     /// Whether hooks insist that the archive itself has each item.
     pub fn require_shared(&self) -> bool {
         matches!(self.datum("hooks.require_shared"), Some(Datum::Switch(true)))
+    }
+
+    /// How sure it must be that approvers are who they claim to be.
+    pub fn assurance(&self) -> Assurance {
+        match self.word("governance.assurance", "attested") {
+            "signed" => Assurance::Signed,
+            _ => Assurance::Attested,
+        }
+    }
+
+    /// Approvals that restoring a restricted item takes.
+    pub fn restore_approvals(&self) -> usize {
+        usize::try_from(self.count("governance.restore_approvals").unwrap_or(2)).unwrap_or(2)
+    }
+
+    /// Days for which an approval counts.
+    pub fn approval_ttl_days(&self) -> u64 {
+        self.count("governance.approval_ttl").unwrap_or(7)
+    }
+
+    /// Whether who asks may not approve.
+    pub fn separation(&self) -> bool {
+        matches!(self.datum("governance.separation"), Some(Datum::Switch(true)))
     }
 
     /// When and how often a transient failure of the backend is tried again; `seed` where none is

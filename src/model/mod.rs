@@ -3,15 +3,20 @@
 mod actor;
 mod escape;
 mod finding;
+mod governance;
 mod id;
 mod item;
 mod label;
 mod notes;
 mod path;
+mod words;
 
 pub use actor::{Actor, escape_line};
 pub use escape::escape_json;
 pub use finding::{Finding, Rule, Severity};
+pub use governance::{
+    Approval, Assurance, GovernedAction, Hold, HoldScope, Observed, Person, Request, RequestState,
+};
 pub use id::{
     ArchiveId, CloneId, DeedId, Digest, Digester, GitOid, LogId, TombstoneId, hex, unhex,
 };

@@ -3,6 +3,7 @@
 
 mod armor;
 pub mod gate;
+pub mod governance;
 mod patterns;
 mod public_key;
 pub mod signature;
@@ -11,6 +12,7 @@ pub mod signers;
 mod tests;
 pub mod trust;
 
-pub use gate::may_release;
+pub use gate::{Destruction, Door, may_destroy, may_release};
+pub use governance::{Approved, Governance, counting};
 pub use signature::{NAMESPACE, SignatureFault, Signed};
 pub use signers::{SIGNERS_PATH, Signer, Signers};

@@ -19,6 +19,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::fs::{self as files, Seen};
 use crate::manifest::{RestoreEntry, clash};
 use crate::model::{Actor, Item};
+use crate::policy::Door;
 use crate::progress::Progress;
 
 const ACTION: &str = "restore";
@@ -137,7 +138,7 @@ fn judge(
     let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
     let target = contained(ACTION, workspace, outside, &workspace.cwd.join(&entry.output))?;
     let found = finder.find(archive, OsStr::new(&entry.tombstone))?;
-    check_released(&found.item)?;
+    check_released(&found.item, Door::Read)?;
     check_belongs(&found.item)?;
     if !has_bytes(workspace, &found.item)? {
         return Err(elsewhere(&found.item));

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::fs::{Folder, TempFile};
 use crate::git::Repository;
 use crate::model::{Digester, Item};
+use crate::policy::Door;
 
 /// Larger objects are read from git in parts.
 const PARTS_FROM: u64 = 1 << 20;
@@ -38,7 +39,7 @@ pub struct Deadline {
 impl Source {
     /// What the archive has of `item`; git's own object is asked later.
     pub fn of(archive: &mut Archive, item: &Item) -> Result<Self> {
-        check_released(item)?;
+        check_released(item, Door::Read)?;
         check_belongs(item)?;
         if item.artifact_row_id == 0 {
             return Ok(Self { frame: None, damage: None });

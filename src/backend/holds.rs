@@ -1,0 +1,202 @@
+//! Holds in the tables, and the erasing that they forbid.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::model::{DeedId, Digest, Hold, HoldScope, Item, TombstoneId};
+
+use super::catalog::reserve;
+use super::{Catalog, Register, Row, Value};
+
+const HOLD: &str = "SELECT id, deed, repo, scope, pattern, case_id, reason, set_by, set_at,
+  released_at FROM hold";
+
+impl Register<'_> {
+    /// Writes a hold; its row.
+    pub fn add_hold(&mut self, hold: &Hold) -> Result<i64> {
+        let id = reserve(self.driver, "hold", 1)?;
+        self.driver.execute(
+            "INSERT INTO hold (id, deed, repo, scope, pattern, case_id, reason, set_by, set_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &[
+                id.into(),
+                hold.deed.as_bytes().as_slice().into(),
+                hold.repo.as_str().into(),
+                hold.scope.as_str().into(),
+                hold.pattern.as_str().into(),
+                hold.case_id.as_str().into(),
+                hold.reason.as_str().into(),
+                hold.set_by.as_str().into(),
+                hold.set_at.as_str().into(),
+            ],
+        )?;
+        Ok(id)
+    }
+
+    /// Every hold, the oldest first; only those in force unless `all`.
+    pub fn holds(&mut self, all: bool) -> Result<Vec<Hold>> {
+        let condition = if all { "" } else { " WHERE released_at IS NULL" };
+        let sql = format!("{HOLD}{condition} ORDER BY id");
+        self.driver.query(&sql, &[])?.iter().map(hold_of).collect()
+    }
+
+    /// Ends a hold; whether it was in force.
+    pub fn release_hold(&mut self, row: i64, at: &str) -> Result<bool> {
+        let sql = "UPDATE hold SET released_at = ? WHERE id = ? AND released_at IS NULL";
+        Ok(self.driver.execute(sql, &[at.into(), row.into()])? == 1)
+    }
+
+    /// Notes that a hold holds an item, if it does not already.
+    pub fn hold_item(&mut self, hold: i64, item: i64) -> Result<bool> {
+        let at = [Value::from(hold), item.into()];
+        let sql = "SELECT COUNT(*) FROM hold_item WHERE hold_id = ? AND item_id = ?";
+        if self.driver.query(sql, &at)?[0].int(0)? != 0 {
+            return Ok(false);
+        }
+        self.driver.execute("INSERT INTO hold_item (hold_id, item_id) VALUES (?, ?)", &at)?;
+        Ok(true)
+    }
+
+    /// The number of items that a hold holds.
+    pub fn held_items(&mut self, hold: i64) -> Result<u64> {
+        let sql = "SELECT COUNT(*) FROM hold_item WHERE hold_id = ?";
+        self.driver.query(sql, &[hold.into()])?[0].unsigned(0)
+    }
+
+    /// Destroys the bytes of an artifact that no hold holds; whether it did. The items that have it
+    /// are marked in the same transaction, and its digest goes into the ledger.
+    pub fn erase(&mut self, artifact: i64, items: &[Item], reason: &str, at: &str) -> Result<bool> {
+        let rows = self
+            .driver
+            .query("SELECT run_id FROM artifact_row WHERE id = ?", &[artifact.into()])?;
+        let run = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();
+        // A second wall, should the first be passed by.
+        let erased = self.driver.execute(
+            "UPDATE artifact_row SET purged_at = ?, run_id = NULL WHERE id = ? AND NOT EXISTS (
+               SELECT 1 FROM item_row i JOIN hold_item m ON m.item_id = i.id
+               JOIN hold h ON h.id = m.hold_id
+               WHERE i.artifact_id = ? AND h.released_at IS NULL)",
+            &[at.into(), artifact.into(), artifact.into()],
+        )?;
+        if erased != 1 {
+            return Ok(false);
+        }
+        if let Some(run) = run {
+            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[run.into()])?;
+            self.driver.execute("DELETE FROM run WHERE id = ?", &[run.into()])?;
+        }
+        for item in items {
+            self.mark_purged(item.row_id, at)?;
+            self.add_to_ledger(&item.sha256, item.size_bytes, &item.tombstone, reason, at)?;
+        }
+        Ok(true)
+    }
+
+    fn mark_purged(&mut self, item: i64, at: &str) -> Result<()> {
+        let sql = "UPDATE item_purge SET at = ? WHERE item_id = ?";
+        if self.driver.execute(sql, &[at.into(), item.into()])? == 0 {
+            let sql = "INSERT INTO item_purge (item_id, at) VALUES (?, ?)";
+            self.driver.execute(sql, &[item.into(), at.into()])?;
+        }
+        Ok(())
+    }
+
+    fn add_to_ledger(
+        &mut self,
+        sha256: &Digest,
+        size_bytes: u64,
+        tombstone: &TombstoneId,
+        reason: &str,
+        at: &str,
+    ) -> Result<()> {
+        let id = reserve(self.driver, "purge_ledger", 1)?;
+        self.driver.execute(
+            "INSERT INTO purge_ledger (id, sha256, size_bytes, tombstone, reason, at)
+             VALUES (?, ?, ?, ?, ?, ?)",
+            &[
+                id.into(),
+                sha256.as_bytes().as_slice().into(),
+                size_bytes.into(),
+                tombstone.as_bytes().as_slice().into(),
+                reason.into(),
+                at.into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Lets content in again; the number of entries that were lifted.
+    pub fn readmit(&mut self, sha256: &Digest, at: &str) -> Result<u64> {
+        let sql =
+            "UPDATE purge_ledger SET readmitted_at = ? WHERE sha256 = ? AND readmitted_at IS NULL";
+        self.driver.execute(sql, &[at.into(), sha256.as_bytes().as_slice().into()])
+    }
+}
+
+impl Catalog<'_> {
+    /// Whether content was purged and is not let in again.
+    pub fn is_in_ledger(&mut self, sha256: &Digest) -> Result<bool> {
+        if !self.is_governed {
+            return Ok(false);
+        }
+        let sql = "SELECT COUNT(*) FROM purge_ledger WHERE sha256 = ? AND readmitted_at IS NULL";
+        let rows = self.driver.query(sql, &[sha256.as_bytes().as_slice().into()])?;
+        Ok(rows[0].int(0)? != 0)
+    }
+
+    /// Puts `frame` where the bytes of a purged artifact were, whose content is let in again.
+    pub fn refill(&mut self, artifact: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
+        self.replace_run(artifact, frame, frame_sha256)?;
+        let sql = "UPDATE artifact_row SET purged_at = NULL WHERE id = ?";
+        self.driver.execute(sql, &[artifact.into()]).map(|_| ())
+    }
+
+    /// Adds the cases that hold the items, and whether somebody asked to destroy them.
+    pub(super) fn complete_governed(
+        &mut self,
+        items: &mut [Item],
+        at: &BTreeMap<i64, usize>,
+        rows: &[Value],
+        marks: &str,
+    ) -> Result<()> {
+        let sql = format!(
+            "SELECT m.item_id, h.case_id FROM hold_item m JOIN hold h ON h.id = m.hold_id
+             WHERE m.item_id IN ({marks}) AND h.released_at IS NULL ORDER BY h.case_id"
+        );
+        for row in self.driver.query(&sql, rows)? {
+            if let Some(at) = at.get(&row.int(0)?) {
+                let case = row.text(1)?.to_owned();
+                let holds = &mut items[*at].holds;
+                if holds.last() != Some(&case) {
+                    holds.push(case);
+                }
+            }
+        }
+        let sql = format!(
+            "SELECT item_id FROM request
+             WHERE item_id IN ({marks}) AND action = 'purge' AND state = 'open'"
+        );
+        for row in self.driver.query(&sql, rows)? {
+            if let Some(at) = row.int_or_null(0)?.and_then(|item| at.get(&item)) {
+                items[*at].prune_requested = true;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hold_of(row: &Row) -> Result<Hold> {
+    let damaged = || Error::damaged("hold", "a row", "its id is none");
+    Ok(Hold {
+        row_id: row.int(0)?,
+        deed: DeedId::from_slice(row.bytes(1)?).ok_or_else(damaged)?,
+        repo: row.text(2)?.to_owned(),
+        scope: row.text(3)?.parse::<HoldScope>()?,
+        pattern: row.text(4)?.to_owned(),
+        case_id: row.text(5)?.to_owned(),
+        reason: row.text(6)?.to_owned(),
+        set_by: row.text(7)?.to_owned(),
+        set_at: row.text(8)?.to_owned(),
+        released_at: row.text_or_null(9)?.map(str::to_owned),
+    })
+}

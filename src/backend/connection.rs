@@ -4,7 +4,7 @@
 //! transaction never goes on over another connection: it fails, and whoever began it begins it again
 //! ([`Driver::begin`] connects then).
 
-use super::{Dialect, Driver, Row, Value};
+use super::{Dialect, Driver, Row, Scrub, Value};
 use crate::error::{Error, Failure, Result};
 use crate::retry::Retry;
 
@@ -118,6 +118,10 @@ impl Driver for Connection {
             driver.rollback();
         }
         self.in_transaction = false;
+    }
+
+    fn scrub(&mut self) -> Result<Scrub> {
+        self.ask(|driver| driver.scrub())
     }
 
     fn integrity(&mut self) -> Result<Vec<String>> {

@@ -128,6 +128,17 @@ impl Row {
     }
 }
 
+/// What a database did so that deleted bytes are gone from its files too.
+#[derive(Debug, Default)]
+pub struct Scrub {
+    /// What was done and seen to.
+    pub done: Vec<String>,
+    /// What may still have them, and a command that takes it away where there is one.
+    pub outside: Vec<(String, Option<String>)>,
+    /// Where they still are.
+    pub present: Vec<String>,
+}
+
 /// A connection to a database.
 pub trait Driver: Send {
     /// Which SQL it speaks.
@@ -152,6 +163,8 @@ pub trait Driver: Send {
         let _ = name;
         Ok(None)
     }
+    /// Does what can be done so that bytes which were deleted are gone from the database's files too.
+    fn scrub(&mut self) -> Result<Scrub>;
     /// Asks the database itself whether its pages, indexes and references are whole; what it
     /// complains of.
     fn integrity(&mut self) -> Result<Vec<String>>;

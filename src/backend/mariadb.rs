@@ -9,7 +9,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Error as ServerError, OptsBuilder, Params, SslOpts};
 
 use super::server::{Host, Patience, Server, TlsMode};
-use super::{Access, Dialect, Driver, Row, Value};
+use super::{Access, Dialect, Driver, Row, Scrub, Value};
 use crate::error::{Error, Failure, Result};
 
 /// A connection to an archive on a MariaDB or MySQL server.
@@ -234,6 +234,14 @@ impl Driver for Mariadb {
     fn rollback(&mut self) {
         // A lost connection has rolled back already.
         let _ = self.connection.query_drop("ROLLBACK");
+    }
+
+    fn scrub(&mut self) -> Result<Scrub> {
+        let what = "pages of the server's files may keep the bytes until they are written anew";
+        let command = "OPTIMIZE TABLE run, run_piece".to_owned();
+        let logs = "the server's redo, undo and binary logs, replicas and backups";
+        let outside = vec![(what.to_owned(), Some(command)), (logs.to_owned(), None)];
+        Ok(Scrub { outside, ..Scrub::default() })
     }
 
     fn integrity(&mut self) -> Result<Vec<String>> {

@@ -31,7 +31,7 @@ use crate::secret::DatabaseUrl;
 pub use audit::ItemRow;
 pub use catalog::{Catalog, NewBatch, NewItem};
 pub use dialect::Dialect;
-pub use driver::{Driver, Row, Value};
+pub use driver::{Driver, Row, Scrub, Value};
 pub use filter::{ItemFilter, Page};
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
 pub use migrate::{

@@ -17,7 +17,7 @@ use postgres::{Client, Config, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::server::{Host, Patience, Server, TlsMode};
-use super::{Access, Dialect, Driver, Row, Value, tls};
+use super::{Access, Dialect, Driver, Row, Scrub, Value, tls};
 use crate::error::{Error, Failure, Result};
 
 /// The lock of our writers in a database: `codxarch` as a number.
@@ -244,6 +244,25 @@ impl Driver for Postgres {
     fn rollback(&mut self) {
         // A lost connection has rolled back already.
         let _ = self.client.batch_execute("ROLLBACK");
+    }
+
+    fn scrub(&mut self) -> Result<Scrub> {
+        let mut scrub = Scrub::default();
+        let full = "VACUUM FULL run, run_piece; CHECKPOINT".to_owned();
+        match self.execute("VACUUM run, run_piece", &[]) {
+            Ok(_) => scrub.done.push("dead rows are vacuumed".to_owned()),
+            // Whoever owns the tables may; the steward's role does not.
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let why = format!("dead rows are not vacuumed ({})", cause.unwrap_or_default());
+                scrub.outside.push((why, Some("VACUUM run, run_piece".to_owned())));
+            }
+        }
+        let what = "pages of the server's files may keep the bytes until they are written anew";
+        scrub.outside.push((what.to_owned(), Some(full)));
+        let what = "the server's write-ahead log, its archive, replicas and base backups";
+        scrub.outside.push((what.to_owned(), None));
+        Ok(scrub)
     }
 
     fn integrity(&mut self) -> Result<Vec<String>> {

@@ -15,6 +15,7 @@ mod index;
 mod objects;
 mod plumbing;
 mod range;
+mod residue;
 mod revision;
 mod settings;
 mod sign;
@@ -36,6 +37,7 @@ pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
 pub use objects::{Bytes, sha1_blob};
 pub use range::Known;
+pub use residue::Residue;
 pub use sign::SigningKey;
 pub use tree::{CommitTree, Entry, TreeEntry};
 

@@ -4,6 +4,7 @@
 mod armor;
 pub mod gate;
 pub mod governance;
+pub mod holds;
 mod patterns;
 mod public_key;
 pub mod signature;

@@ -274,6 +274,32 @@ pub(super) fn give(
     Ok(ApproveReport { done: readmits, ..report(&matter, rules, &approval, counted, Some(told)) })
 }
 
+/// Gives the approvals of whoever acts and, where names are enough, of whoever they name: the matter
+/// of the request `deed` as it stands then.
+pub(super) fn give_both(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    rules: &Rules,
+    deed: &DeedId,
+    actor: &Actor,
+    second: Option<&Actor>,
+) -> Result<Matter> {
+    let matter = |archive: &mut Archive| -> Result<Matter> {
+        let request = archive.register().request(deed)?;
+        let gone = || Error::refused(ACTION, deed.to_string(), Refusal::ChangedMeanwhile);
+        Matter::of(archive, request.ok_or_else(gone)?, None)
+    };
+    let first = matter(archive)?;
+    give(workspace, archive, rules, first, None, actor)?;
+    if let Some(second) = second
+        && rules.governance.assurance == Assurance::Attested
+    {
+        let again = matter(archive)?;
+        give(workspace, archive, rules, again, None, second)?;
+    }
+    matter(archive)
+}
+
 /// The approval of `actor`: with their signature where the rules ask for one.
 fn approval(
     workspace: &Workspace,

@@ -5,11 +5,27 @@
 //! once, and for exactly what was approved.
 
 mod approve;
+mod hold;
 mod observed;
+mod policy;
+mod probe;
+mod purge;
+mod purge_report;
+mod release;
 mod request;
 mod rules;
 
 pub use approve::{ApproveOptions, ApproveReport, approve};
+pub(super) use hold::hold_new;
+pub use hold::{
+    HoldList, HoldOptions, HoldReport, HoldShown, HoldTarget, list_holds, set_hold,
+};
+pub use policy::{
+    AdoptOptions, AdoptReport, PolicyDiff, PolicyReport, adopt_policy, diff_policy, show_policy,
+};
+pub use purge::{PurgeOptions, purge, purge_report};
+pub use purge_report::{PurgeReport, PurgedItem, Spot, Stage};
+pub use release::{ReleaseOptions, ReleaseReport, Released, release_hold};
 pub use request::{
     CancelReport, RequestList, RequestOptions, RequestReport, RequestShown, cancel, prune_request,
     requests,
@@ -18,10 +34,10 @@ pub use rules::Rules;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Record, Segment};
 use crate::model::{
-    Approval, Assurance, DeedId, Digest, GovernedAction, Item, Request, escape_line,
+    Actor, Approval, Assurance, DeedId, Digest, GovernedAction, Item, Person, Request, escape_line,
 };
 use crate::policy::{Approved, counting};
 
@@ -84,6 +100,22 @@ pub(super) fn check_reason(reason: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses one person who is named twice.
+pub(super) fn check_two(
+    action: &'static str,
+    object: &str,
+    actor: &Actor,
+    second: Option<&Actor>,
+) -> Result<()> {
+    match second {
+        Some(second) if Person::of(second) == Person::of(actor) => {
+            let (who, other) = (actor.to_string(), second.to_string());
+            Err(Error::refused(action, object, Refusal::OnePerson { who, other }))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the approvers of a request agree to, with the values that stand in the archive now.
 pub(super) struct Matter {
     pub archive: String,
@@ -130,7 +162,8 @@ impl Matter {
 
 /// The digest of the PRUNE_REQUEST that made a request; zeros where its first approval made it.
 fn record_of_request(archive: &mut Archive, request: &Request) -> Result<Digest> {
-    if request.action != GovernedAction::Purge {
+    // Its first approval made it.
+    if matches!(request.action, GovernedAction::Restore | GovernedAction::Readmit) {
         return Ok(Digest::ZERO);
     }
     let records = records_of(archive, &request.deed)?;

@@ -148,6 +148,52 @@ pub(super) fn check_none_open(
     }
 }
 
+/// What is asked for that is about no item.
+pub(super) struct Asked<'a> {
+    pub action: GovernedAction,
+    pub subject: String,
+    pub repo: &'a str,
+    pub actor: &'a Actor,
+    pub reason: &'a str,
+    pub event: Event,
+}
+
+/// The open request for what is `asked`, made and recorded where there is none.
+pub(super) fn open_or_ask(
+    archive: &mut Archive,
+    rules: &Rules,
+    asked: Asked<'_>,
+) -> Result<Request> {
+    if let Some(request) = archive.register().open_request(asked.action, &asked.subject)? {
+        return Ok(request);
+    }
+    let now = archive.now;
+    let request = Request {
+        row_id: 0,
+        deed: DeedId::random(),
+        action: asked.action,
+        subject: asked.subject,
+        repo: asked.repo.to_owned(),
+        item: None,
+        requested_by: asked.actor.to_string(),
+        reason: asked.reason.to_owned(),
+        policy_version: rules.version,
+        at: now.to_string(),
+        expires_at: rules.governance.expiry(now).to_string(),
+        state: RequestState::Open,
+    };
+    let mut event = asked.event;
+    let detail = event.detail.get_or_insert_default();
+    detail.insert("action".to_owned(), json!(request.action.as_str()));
+    detail.insert("subject".to_owned(), json!(request.subject));
+    let (row_id, _) = archive.journaled(asked.repo, request.deed, |transaction| {
+        let mut register = transaction.register();
+        check_none_open(&mut register, request.action, &request.subject)?;
+        Ok((register.add_request(&request)?, vec![(event.clone(), None)]))
+    })?;
+    Ok(Request { row_id, ..request })
+}
+
 /// The digest of a deed's last record, and where its segment was staged.
 pub(super) fn told(
     workspace: &Workspace,

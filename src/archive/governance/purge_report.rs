@@ -1,0 +1,402 @@
+//! What became of purged content, class by class: erased and looked for, out of reach, still there.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::archive::journaled::{frame_of, record_of};
+use crate::archive::{Archive, ArchivePlace, Content, Workspace, tree};
+use crate::backend::Scrub;
+use crate::error::Result;
+use crate::evidence::Action;
+use crate::git::Residue;
+use crate::model::{
+    Approval, Assurance, DeedId, Item, Request, escape_line,
+};
+
+use super::probe::{Probes, files_below};
+use super::{event_about, is_one_keyboard};
+
+/// How far a purge has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Approvals are recorded; the bytes are kept.
+    Waiting,
+    /// The bytes are destroyed.
+    Purged,
+}
+
+/// An item whose content went.
+#[derive(Debug, Clone, Serialize)]
+pub struct PurgedItem {
+    /// Its id.
+    pub tombstone: String,
+    /// Where its content was archived.
+    pub path: String,
+}
+
+/// One place where the content was, or is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Spot {
+    /// The place.
+    pub place: String,
+    /// What was done there, or seen.
+    pub what: String,
+    /// What takes it away there, as a command, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// What was done, and what was found.
+#[derive(Debug, Serialize)]
+pub struct PurgeReport {
+    /// The item that was named.
+    pub tombstone: String,
+    /// Where its content was archived.
+    pub path: String,
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// Bytes of the content.
+    pub size_bytes: u64,
+    /// How far it has come.
+    pub state: Stage,
+    /// Whether it was purged before this command.
+    pub already: bool,
+    /// The request.
+    pub request: String,
+    /// Whose approvals count, or were used.
+    pub approved_by: Vec<String>,
+    /// How sure they are.
+    pub assurance: Assurance,
+    /// Whether one user of one machine gave them all, by name alone.
+    pub one_keyboard: bool,
+    /// When the bytes were destroyed.
+    pub purged_at: Option<String>,
+    /// Every item that has this content.
+    pub items: Vec<PurgedItem>,
+    /// Erased, and looked for since.
+    pub erased: Vec<Spot>,
+    /// Out of this program's reach.
+    pub outside_reach: Vec<Spot>,
+    /// Still there.
+    pub still_present: Vec<Spot>,
+    /// Digest of the record.
+    pub evidence: String,
+    /// Digest of the record that has this report.
+    pub evidence_report: String,
+    /// The segment that was staged, in a repository.
+    pub evidence_segment: Option<String>,
+}
+
+/// The report of a purge that waits.
+pub(super) fn waiting(
+    item: &Item,
+    request: &Request,
+    approvals: Vec<Approval>,
+    sharers: &[Item],
+) -> PurgeReport {
+    let mut report = done(item, request, &approvals, sharers, "");
+    (report.state, report.purged_at) = (Stage::Waiting, None);
+    report
+}
+
+/// The report of a purge that is done, without what is found.
+pub(super) fn done(
+    item: &Item,
+    request: &Request,
+    used: &[Approval],
+    purged: &[Item],
+    at: &str,
+) -> PurgeReport {
+    let signed = !used.is_empty() && used.iter().all(|it| it.assurance == Assurance::Signed);
+    PurgeReport {
+        request: request.deed.to_string(),
+        approved_by: used.iter().map(|it| it.actor.clone()).collect(),
+        assurance: if signed { Assurance::Signed } else { Assurance::Attested },
+        one_keyboard: is_one_keyboard(used),
+        purged_at: Some(at.to_owned()),
+        items: purged.iter().map(purged_item).collect(),
+        ..empty(item)
+    }
+}
+
+fn purged_item(item: &Item) -> PurgedItem {
+    PurgedItem { tombstone: item.tombstone.to_string(), path: item.path.to_string() }
+}
+
+fn empty(item: &Item) -> PurgeReport {
+    PurgeReport {
+        tombstone: item.tombstone.to_string(),
+        path: item.path.to_string(),
+        sha256: item.sha256.to_string(),
+        size_bytes: item.size_bytes,
+        state: Stage::Purged,
+        already: false,
+        request: String::new(),
+        approved_by: Vec::new(),
+        assurance: Assurance::Attested,
+        one_keyboard: false,
+        purged_at: None,
+        items: Vec::new(),
+        erased: Vec::new(),
+        outside_reach: Vec::new(),
+        still_present: Vec::new(),
+        evidence: String::new(),
+        evidence_report: String::new(),
+        evidence_segment: None,
+    }
+}
+
+/// What is looked for once the bytes are gone.
+pub(super) struct Search {
+    probes: Probes,
+    item: Item,
+}
+
+/// Takes pieces of the content while it is there.
+pub(super) fn prepare(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    item: &Item,
+) -> Result<Search> {
+    let mut probes = Probes::default();
+    if let Some(frame) = frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)? {
+        probes.add(&frame);
+        let content =
+            Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
+        if let Some(bytes) = content.in_memory() {
+            probes.add(bytes);
+        }
+    }
+    Ok(Search { probes, item: item.clone() })
+}
+
+impl Search {
+    /// Tidies up behind the erased bytes, looks for them, and says in `report` what was found.
+    pub fn finish(
+        &self,
+        workspace: &Workspace,
+        archive: &mut Archive,
+        report: &mut PurgeReport,
+    ) -> Result<()> {
+        let scrub = archive.driver().scrub();
+        of_backend(workspace, report, scrub);
+        if workspace.is_embedded() {
+            self.in_files(workspace, report)?;
+        }
+        elsewhere(workspace, &self.item, report)
+    }
+
+    /// Looks for the probes in every file of the archive's folder.
+    fn in_files(&self, workspace: &Workspace, report: &mut PurgeReport) -> Result<()> {
+        let mut clean = 0;
+        for file in archive_files(workspace)? {
+            let found = self.probes.found_in(&file)?;
+            if found == 0 {
+                clean += 1;
+                continue;
+            }
+            let shown = file.display().to_string();
+            report.still_present.push(Spot {
+                what: format!("{found} of {} pieces of the content stand in it", self.probes.len()),
+                command: Some(format!("rm {}", escape_line(&shown))),
+                place: shown,
+            });
+        }
+        let what = match self.probes.len() {
+            0 => "the content is too short or too even to be told from other bytes".to_owned(),
+            probes => format!("{probes} pieces of the content looked for in {clean} files: not found"),
+        };
+        let place = "files of the archive".to_owned();
+        report.erased.push(Spot { place, what, command: None });
+        Ok(())
+    }
+}
+
+fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    match workspace.archive_place()? {
+        ArchivePlace::File(file) => {
+            let folder = file.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_ours = |path: &PathBuf| {
+                folder == workspace.store_folder()
+                    || path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&name))
+            };
+            Ok(files_below(&folder)?.into_iter().filter(is_ours).collect())
+        }
+        ArchivePlace::Server(_) => Ok(Vec::new()),
+    }
+}
+
+/// What the backend did, and what of it nobody here can reach.
+fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+    let place = workspace.config.backend().as_str().to_owned();
+    let what = "the bytes are gone from the tables of content".to_owned();
+    report.erased.push(Spot { place: place.clone(), what, command: None });
+    match scrub {
+        Ok(scrub) => {
+            for what in scrub.done {
+                report.erased.push(Spot { place: place.clone(), what, command: None });
+            }
+            for what in scrub.present {
+                let command = Some(format!("git codex-archive purge {} --report", report.tombstone));
+                report.still_present.push(Spot { place: place.clone(), what, command });
+            }
+            for (what, command) in scrub.outside {
+                report.outside_reach.push(Spot { place: place.clone(), what, command });
+            }
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|it| format!(": {it}"));
+            let what = format!(
+                "the database did not tidy up behind the erased bytes: {error}{}",
+                cause.unwrap_or_default()
+            );
+            let command = Some(format!("git codex-archive purge {} --report", report.tombstone));
+            report.still_present.push(Spot { place, what: escape_line(&what), command });
+        }
+    }
+}
+
+/// What is not the archive's: the work tree, and git's own history.
+fn elsewhere(workspace: &Workspace, item: &Item, report: &mut PurgeReport) -> Result<()> {
+    let Some(repository) = &workspace.repository else { return Ok(()) };
+    if tree::digest_on_disk(&workspace.top, &item.path)? == Some(item.sha256) {
+        report.still_present.push(Spot {
+            place: "work tree".to_owned(),
+            what: format!("{} has the content", item.path),
+            command: Some(format!("git rm --force -- {}", item.path)),
+        });
+    }
+    of_git(&repository.residue(&item.git_blob)?, item, report);
+    report.outside_reach.push(Spot {
+        place: "copies".to_owned(),
+        what: "backups, bundles, other clones and forges are not looked into".to_owned(),
+        command: None,
+    });
+    Ok(())
+}
+
+fn of_git(residue: &Residue, item: &Item, report: &mut PurgeReport) {
+    let place = || "git history".to_owned();
+    if !residue.exists {
+        let what = format!("this repository has no object {}", item.git_blob);
+        report.erased.push(Spot { place: place(), what, command: None });
+        return;
+    }
+    let prune = "git reflog expire --expire=now --all && git gc --prune=now";
+    if let Some(first) = residue.commits.first() {
+        let refs = match residue.refs.is_empty() {
+            true => "no ref".to_owned(),
+            false => residue.refs.join(" "),
+        };
+        report.outside_reach.push(Spot {
+            place: place(),
+            what: format!(
+                "object {} is reached from {refs}; {} commits gain or lose it, the first is {first}",
+                item.git_blob,
+                residue.commits.len()
+            ),
+            command: Some(format!(
+                "echo {} >blobs && git filter-repo --strip-blobs-with-ids blobs && {prune}",
+                item.git_blob
+            )),
+        });
+    } else {
+        report.outside_reach.push(Spot {
+            place: place(),
+            what: format!("object {} is there, and no commit reaches it", item.git_blob),
+            command: Some(prune.to_owned()),
+        });
+    }
+    if let Some(commit) = residue.reflog_only.first() {
+        report.outside_reach.push(Spot {
+            place: "git reflog".to_owned(),
+            what: format!("{} commits are reached by a reflog alone, as {commit}", residue.reflog_only.len()),
+            command: Some(prune.to_owned()),
+        });
+    }
+    if residue.refs.iter().any(|it| it == "refs/stash") {
+        report.outside_reach.push(Spot {
+            place: "git stash".to_owned(),
+            what: "a stash has the content".to_owned(),
+            command: Some("git stash list".to_owned()),
+        });
+    }
+    for top in &residue.indexes {
+        report.outside_reach.push(Spot {
+            place: "git index".to_owned(),
+            what: format!("the index of the work tree {} has the content", escape_line(top)),
+            command: Some("git ls-files --stage".to_owned()),
+        });
+    }
+}
+
+/// Records what was found, under the deed that destroyed the content.
+pub(super) fn record(
+    archive: &mut Archive,
+    actor: &str,
+    item: &Item,
+    of: DeedId,
+    report: &mut PurgeReport,
+) -> Result<()> {
+    let mut event = event_about(Action::Purge, actor, item, "what became of the content");
+    event.of = Some(of);
+    let spots = |spots: &[Spot]| json!(spots.iter().take(20).collect::<Vec<_>>());
+    event.detail = Some(super::detail(&[
+        ("erased", spots(&report.erased)),
+        ("outside_reach", spots(&report.outside_reach)),
+        ("request", json!(report.request)),
+        ("still_present", spots(&report.still_present)),
+    ]));
+    let row = Some(item.row_id);
+    let ((), records) = archive
+        .journaled(&item.repo, DeedId::random(), |_| Ok(((), vec![(event.clone(), row)])))?;
+    report.evidence_report = records[0].1.to_string();
+    Ok(())
+}
+
+/// The report of a purge that was done before: what was recorded, and what is found now.
+pub(super) fn again(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    item: &Item,
+) -> Result<PurgeReport> {
+    let mut report = PurgeReport { already: true, ..empty(item) };
+    for stored in archive.ledger().records_about(item.row_id)? {
+        let record = record_of(&stored)?;
+        if record.event.action != Action::Purge {
+            continue;
+        }
+        let digest = stored.digest.to_string();
+        if record.event.of.is_some() {
+            report.evidence_report = digest;
+            continue;
+        }
+        let detail = record.event.detail.unwrap_or_default();
+        report.evidence = digest;
+        report.purged_at = Some(record.ts.to_string());
+        report.approved_by = record.event.approvers;
+        report.request =
+            detail.get("request").and_then(|it| it.as_str()).unwrap_or_default().to_owned();
+        report.one_keyboard = detail.contains_key("one_keyboard");
+        if record.event.assurance.as_deref() == Some("signed") {
+            report.assurance = Assurance::Signed;
+        }
+    }
+    let sharers = archive.catalog().items_with(item.artifact_row_id)?;
+    report.items = sharers.iter().map(purged_item).collect();
+    // What was erased has left no piece to look for: only its places are looked at again.
+    let what = "the archive has no bytes of it".to_owned();
+    let place = workspace.config.backend().as_str().to_owned();
+    if frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)?.is_none() {
+        report.erased.push(Spot { place, what, command: None });
+    } else {
+        let what = "content with this digest was let in again".to_owned();
+        report.still_present.push(Spot { place, what, command: None });
+    }
+    elsewhere(workspace, item, &mut report)?;
+    Ok(report)
+}

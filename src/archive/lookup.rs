@@ -73,7 +73,17 @@ pub fn content(
     archive: Option<&mut Archive>,
     item: &Item,
 ) -> Result<(Content, Origin)> {
-    check_released(item, Door::Read)?;
+    content_through(workspace, archive, item, Door::Read)
+}
+
+/// The same through another door than that of reading.
+pub(super) fn content_through(
+    workspace: &Workspace,
+    archive: Option<&mut Archive>,
+    item: &Item,
+    door: Door,
+) -> Result<(Content, Origin)> {
+    check_released(item, door)?;
     ungated(workspace, archive, item)
 }
 

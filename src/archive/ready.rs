@@ -129,6 +129,10 @@ fn write(
     Ok(())
 }
 
+/// Content of at least so many bytes does not come in again once it was purged. What is shorter is
+/// guessed from its digest, and is in every other repository: an empty file, a line.
+pub(super) const LEDGER_BYTES: u64 = 64;
+
 /// Writes an artifact unless the archive has it whole.
 pub fn add(
     catalog: &mut Catalog<'_>,
@@ -141,14 +145,20 @@ pub fn add(
     let (sha256, size_bytes) = (encoded.sha256, encoded.size_bytes);
     let (frame, frame_sha256) = (&encoded.frame, &encoded.frame_sha256);
     let known = catalog.artifact(&sha256)?;
+    let mut refilled = false;
     let artifact_id = match known {
         None => catalog.add_artifact(&sha256, size_bytes, frame, frame_sha256, &now.to_string())?,
         Some(row) => {
             match check_artifact(catalog, row, size_bytes, &sha256) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let path = candidate.path.to_string();
-                    return Err(Error::refused(ACTION, path, Refusal::Purged));
+                    let is_long = size_bytes >= LEDGER_BYTES;
+                    if is_long && catalog.is_in_ledger(&sha256)? {
+                        let path = candidate.path.to_string();
+                        return Err(Error::refused(ACTION, path, Refusal::InLedger));
+                    }
+                    catalog.refill(row, frame, frame_sha256)?;
+                    refilled = true;
                 }
                 // The true bytes are at hand: they take the place of the damaged ones.
                 Err(Error::Damaged { .. }) => catalog.replace_run(row, frame, frame_sha256)?,
@@ -163,7 +173,7 @@ pub fn add(
         sha256,
         size_bytes,
         stored_bytes: frame.len() as u64,
-        deduplicated: known.is_some(),
+        deduplicated: known.is_some() && !refilled,
         on_disk,
         tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
         duration_ms: 0,

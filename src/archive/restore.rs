@@ -19,6 +19,7 @@ use crate::model::{Actor, DeedId, Digest, Item, RepoPath, escape_line, names_git
 
 use super::detach::{self, Change, Detached};
 use super::find::{Found, find};
+use super::governance::ApprovedRestore;
 use super::intent::{Intent, Source};
 use super::lookup::{self, Origin, executable, is_stub_of, sidecar_path, standing_stubs};
 use super::output::{Outside, Target, contained, read_again};
@@ -142,6 +143,13 @@ pub fn verified_content(
     lookup::content(workspace, archive, item)
 }
 
+/// One restore: what was asked for, what was found, and who approved it.
+struct Job<'a> {
+    options: &'a RestoreOptions,
+    found: &'a Found,
+    approved: ApprovedRestore,
+}
+
 fn restore_found(
     workspace: &Workspace,
     options: &RestoreOptions,
@@ -151,7 +159,10 @@ fn restore_found(
     archive.measure();
     let item = &found.item;
     let read = Timer::phase("read");
-    let (content, origin) = lookup::content(workspace, Some(archive), item)?;
+    let approved = ApprovedRestore::of(workspace, archive, found)?;
+    let (content, origin) =
+        lookup::content_through(workspace, Some(archive), item, approved.door())?;
+    let job = Job { options, found, approved };
     drop(read);
     let mut report = RestoreReport {
         tombstone: item.tombstone.to_string(),
@@ -168,19 +179,19 @@ fn restore_found(
         bytes: None,
     };
     match &options.output {
-        Output::Stage => stage(workspace, options, archive, found, content, &mut report)?,
+        Output::Stage => stage(workspace, &job, archive, content, &mut report)?,
         Output::Caller => {
             "-".clone_into(&mut report.output);
-            report.evidence = record(archive, options, found, None)?.1;
+            report.evidence = record(archive, &job, None)?.1;
             report.bytes = Some(content);
         }
         Output::OriginalPath => {
             let target = workspace.top.join(item.path.as_path());
-            to_file(workspace, options, archive, found, &content, &target, &mut report)?;
+            to_file(workspace, &job, archive, &content, &target, &mut report)?;
         }
         Output::File(given) => {
             let target = workspace.cwd.join(given);
-            to_file(workspace, options, archive, found, &content, &target, &mut report)?;
+            to_file(workspace, &job, archive, &content, &target, &mut report)?;
         }
     }
     Ok(report)
@@ -189,12 +200,12 @@ fn restore_found(
 /// Records RESTORE; returns the records' segment form and the digest.
 fn record(
     archive: &mut Archive,
-    options: &RestoreOptions,
-    found: &Found,
+    job: &Job<'_>,
     staged: Option<(DeedId, &RepoPath)>,
 ) -> Result<(Option<Segment>, String)> {
-    let item = &found.item;
-    let mut event = event(&options.actor, item);
+    let (found, item) = (job.found, &job.found.item);
+    let mut event = event(&job.options.actor, item);
+    job.approved.note_in(&mut event);
     if let Some((_, path)) = staged {
         event.path = Some(path.clone());
         event = event.staged();
@@ -208,6 +219,7 @@ fn record(
             let now = transaction.now.to_string();
             transaction.catalog().set_restored(row, Some(&now))?;
         }
+        job.approved.use_up(transaction)?;
         Ok(((), vec![(event.clone(), row)]))
     })?;
     let digest = records[0].1.to_string();
@@ -230,13 +242,13 @@ pub(super) fn event(actor: &Actor, item: &Item) -> Event {
 
 fn to_file(
     workspace: &Workspace,
-    options: &RestoreOptions,
+    job: &Job<'_>,
     archive: &mut Archive,
-    found: &Found,
     content: &Content,
     target: &Path,
     report: &mut RestoreReport,
 ) -> Result<()> {
+    let (options, found) = (job.options, job.found);
     let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
     let target = contained(ACTION, workspace, outside, target)?;
     report.output.clone_from(&target.shown);
@@ -262,7 +274,7 @@ fn to_file(
         temp.fill(|out| content.write_to(out))?;
         temp.sync()?;
         read_again(&mut temp, &found.item)?;
-        report.evidence = record(archive, options, found, None)?.1;
+        report.evidence = record(archive, job, None)?.1;
         match there {
             // A name that nobody had must still be nobody's.
             None => temp.publish_new(&target.file)?,
@@ -295,13 +307,13 @@ fn intent_to_write(
 
 fn stage(
     workspace: &Workspace,
-    options: &RestoreOptions,
+    job: &Job<'_>,
     archive: &mut Archive,
-    found: &Found,
     content: Content,
     report: &mut RestoreReport,
 ) -> Result<()> {
     let repository = workspace.repository("stage a restored file")?;
+    let (options, found) = (job.options, job.found);
     let item = &found.item;
     let stub = match &found.stub_path {
         Some(path) => Some(path.clone()),
@@ -349,7 +361,7 @@ fn stage(
     let deed = DeedId::random();
     let intent = Intent::about(workspace, Action::Restore.as_str(), deed, item, &steps);
     intent.write(workspace)?;
-    let (segment, digest) = record(archive, options, found, Some((deed, &target)))?;
+    let (segment, digest) = record(archive, job, Some((deed, &target)))?;
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     take_steps(ACTION, workspace, archive, &intent, &steps, segment.as_ref())?;
     report.staged = true;

@@ -11,6 +11,7 @@ use crate::model::{DeedId, Digest, Item, Reason, TombstoneId};
 use crate::tombstone::{Tombstone, Wrapping};
 
 use super::detach::Change;
+use super::governance::hold_new;
 use super::intent::{Intent, IntentStep, Source};
 use super::journaled::{Archive, Deed, Transaction};
 use super::lookup::{plain_stub, sidecar_path, stub_for};
@@ -220,6 +221,7 @@ fn record(
         let event = batch.event(options.actor.as_str(), options.label.as_str(), ready.len(), bytes);
         deeds.push((event, None));
     }
-    let items = catalog.items_of(&deed)?;
+    hold_new(transaction, &deed)?;
+    let items = transaction.catalog().items_of(&deed)?;
     Ok((items, deeds))
 }

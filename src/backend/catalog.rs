@@ -60,8 +60,7 @@ const ITEM_BEFORE: &str =
 FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = i.artifact_id";
 
 /// When an item was purged, since it was archived last.
-const PURGED_AT: &str =
-    "(SELECT p.at FROM item_purge p WHERE p.item_id = i.id AND p.at >= b.at)";
+const PURGED_AT: &str = "(SELECT p.at FROM item_purge p WHERE p.item_id = i.id AND p.at >= b.at)";
 
 /// The first schema with holds, requests and purges.
 const GOVERNED: i64 = 4;

@@ -72,6 +72,13 @@ fn statements(text: &str, dialect: Dialect) -> Vec<String> {
     parts.filter(|part| !part.is_empty()).collect()
 }
 
+/// The triggers of ours, as SQLite keeps their text.
+pub(super) fn guards() -> Vec<String> {
+    let all = MIGRATIONS.iter().flat_map(|step| step.statements(Dialect::Sqlite));
+    let triggers = all.map(|text| text.replacen("IF NOT EXISTS ", "", 1));
+    triggers.filter(|text| text.starts_with("CREATE TRIGGER ")).collect()
+}
+
 /// The whole schema as SQL that can be read and piped into the database's own program; it may be
 /// run again, and leaves nothing to do for `migrate`.
 pub fn schema_text(dialect: Dialect) -> String {
@@ -85,9 +92,8 @@ pub fn schema_text(dialect: Dialect) -> String {
             rest.pop();
             // What a later step takes away is not made: it may stand in the way of what is there by
             // then.
-            let is_gone = |later: &String| {
-                later.starts_with("DROP ") && named(later) == named(&statement)
-            };
+            let is_gone =
+                |later: &String| later.starts_with("DROP ") && named(later) == named(&statement);
             if statement.starts_with("DROP ") || !rest.iter().any(is_gone) {
                 out.push_str(&dialect.repeatable(statement).join(";\n"));
                 out.push_str(";\n\n");

@@ -78,8 +78,7 @@ impl<'a> Register<'a> {
         action: GovernedAction,
         subject: &str,
     ) -> Result<Option<Request>> {
-        let sql =
-            format!("{REQUEST} WHERE subject = ? AND action = ? ORDER BY id DESC LIMIT 1");
+        let sql = format!("{REQUEST} WHERE subject = ? AND action = ? ORDER BY id DESC LIMIT 1");
         let rows = self.driver.query(&sql, &[subject.into(), action.as_str().into()])?;
         rows.first().map(request_of).transpose()
     }

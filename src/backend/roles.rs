@@ -31,8 +31,11 @@ const TABLES: &[Rights] = &[
     adds("run_piece", ""),
     adds("batch", ""),
     adds("artifact_row", ""),
-    adds("item_row", "batch_id, artifact_id, git_blob, mode, kind, language, restricted, \
-                         delete_after, restored_at, hidden"),
+    adds(
+        "item_row",
+        "batch_id, artifact_id, git_blob, mode, kind, language, restricted, \
+                         delete_after, restored_at, hidden",
+    ),
     adds("tag", ""),
     adds("metadata", "v"),
     adds("log", "head_seq, head_digest, home"),

@@ -17,6 +17,7 @@ use crate::error::{Error, Failure, Result};
 use crate::fs as files;
 
 use super::dialect::SQLITE_APPLICATION_ID as APPLICATION_ID;
+use super::migrate::guards;
 use super::{Access, Dialect, Driver, Row, Scrub, Value};
 
 /// What a statement may do. The longest value that we write is a block of evidence, which has at
@@ -110,17 +111,16 @@ impl Sqlite {
     }
 
     fn refuse_triggers(&self) -> Result<()> {
-        let sql = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'trigger'";
-        let count: i64 = self
-            .connection
-            .query_row(sql, [], |row| row.get(0))
-            .map_err(|e| wrap("open", &self.place, e))?;
-        if count > 0 {
-            return Err(Error::damaged(
-                "archive",
-                &self.place,
-                "it has triggers that are not ours",
-            ));
+        let failed = |error| wrap("open", &self.place, error);
+        let sql = "SELECT sql FROM sqlite_schema WHERE type = 'trigger'";
+        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+        let ours = guards();
+        for text in texts {
+            if !ours.contains(&text.map_err(failed)?) {
+                let why = "it has triggers that are not ours";
+                return Err(Error::damaged("archive", &self.place, why));
+            }
         }
         Ok(())
     }

@@ -23,9 +23,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
-    batch_restore, batch_store, cat, config_show, copy, drop, evidence, export, fsck, health_check,
-    hook, hooks, import, init, list, log, migrate, reconcile, restore, schema, show, status, store,
-    trust, undo, verify,
+    approve, batch_restore, batch_store, cat, config_show, copy, drop, evidence, export, fsck,
+    health_check, hold, hook, hooks, import, init, list, log, migrate, policy, prune_request,
+    purge, reconcile, request, restore, schema, show, status, store, trust, undo, verify,
 };
 use context::Context;
 use hints::Place;
@@ -168,6 +168,18 @@ enum Command {
     ConfigShow(config_show::Args),
     /// Show the places that the tracked configuration names
     Trust(trust::Args),
+    /// Ask that an item's content be destroyed
+    PruneRequest(prune_request::Args),
+    /// List what two people are asked to agree to, or take it back
+    Request(request::Args),
+    /// Agree to a request
+    Approve(approve::Args),
+    /// Destroy content, with two approvals, and show that it is gone
+    Purge(purge::Args),
+    /// Set, release and list what nobody may destroy
+    Hold(hold::Args),
+    /// Show the rules of governance, or adopt those of the files
+    Policy(policy::Args),
     /// Check whether the archive is well
     HealthCheck(health_check::Args),
     /// Show on one screen what is going on
@@ -294,6 +306,12 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Copy(args) => ui.show(&copy::run(context, args)?),
         Command::ConfigShow(args) => ui.show(&config_show::run(context, args)?),
         Command::Trust(args) => ui.show(&trust::run(context, args)?),
+        Command::PruneRequest(args) => ui.show(&prune_request::run(context, args)?),
+        Command::Request(args) => request::run(context, args)?,
+        Command::Approve(args) => ui.show(&approve::run(context, args)?),
+        Command::Purge(args) => ui.show(&purge::run(context, args)?),
+        Command::Hold(args) => hold::run(context, args)?,
+        Command::Policy(args) => policy::run(context, args)?,
         Command::HealthCheck(args) => health_check::run(context, args)?,
         Command::Status(args) => ui.show(&status::run(context, args)?),
         // These need no workspace and were run before.

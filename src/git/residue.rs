@@ -28,8 +28,7 @@ pub struct Residue {
 impl Repository {
     /// Where the blob `oid` is. Walks the whole history that any ref or reflog reaches.
     pub fn residue(&self, oid: &GitOid) -> Result<Residue> {
-        let mut residue =
-            Residue { exists: self.blob_size(oid)?.is_some(), ..Residue::default() };
+        let mut residue = Residue { exists: self.blob_size(oid)?.is_some(), ..Residue::default() };
         if !residue.exists {
             return Ok(residue);
         }
@@ -78,10 +77,9 @@ impl Repository {
             command.env_remove("GIT_INDEX_FILE").env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
             // A work tree that is gone has no index to look at.
             let output = plumbing::run(ACTION, command, &[])?;
-            let has = output
-                .stdout
-                .split(|byte| *byte == 0)
-                .any(|entry| entry.split(|byte| *byte == b' ').nth(1) == Some(oid.to_string().as_bytes()));
+            let has = output.stdout.split(|byte| *byte == 0).any(|entry| {
+                entry.split(|byte| *byte == b' ').nth(1) == Some(oid.to_string().as_bytes())
+            });
             if output.status.success() && has {
                 found.push(place);
             }

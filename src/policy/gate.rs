@@ -66,7 +66,8 @@ pub fn may_destroy(what: &Destruction<'_>) -> Result<(), Refusal> {
     if what.item.state == ItemState::Purged {
         return Err(Refusal::Purged);
     }
-    let mut cases: Vec<&str> = what.sharers.iter().flat_map(|it| &it.holds).map(String::as_str).collect();
+    let mut cases: Vec<&str> =
+        what.sharers.iter().flat_map(|it| &it.holds).map(String::as_str).collect();
     cases.extend(what.item.holds.iter().map(String::as_str));
     cases.sort_unstable();
     cases.dedup();
@@ -149,8 +150,13 @@ mod tests {
             (Purged, true, false, restore(2), &purged),
             // No policy makes it fewer than two.
             (Archived, true, false, Door::Restore { approvals: 1, needed: 0 }, &two),
-            (Archived, true, false, Door::Restore { approvals: 2, needed: 3 },
-                &Err(Refusal::Approvals { have: 2, need: 3 })),
+            (
+                Archived,
+                true,
+                false,
+                Door::Restore { approvals: 2, needed: 3 },
+                &Err(Refusal::Approvals { have: 2, need: 3 }),
+            ),
             (Archived, true, true, Door::Archive, &ok),
             (Purged, false, false, Door::Archive, &purged),
         ] {

@@ -235,8 +235,7 @@ pub(super) fn give(
     if let Some(key) = &approval.fingerprint
         && let Some(other) = before.iter().find(|it| it.fingerprint.as_ref() == Some(key))
     {
-        let refusal =
-            Refusal::OnePerson { who: actor.to_string(), other: other.actor.clone() };
+        let refusal = Refusal::OnePerson { who: actor.to_string(), other: other.actor.clone() };
         return Err(Error::refused(ACTION, matter.request.subject, refusal));
     }
     let mut counted = before;
@@ -345,9 +344,7 @@ fn approval(
 fn event(matter: &Matter, item: Option<&Item>, approval: &Approval, readmits: bool) -> Event {
     let request = &matter.request;
     let mut event = match item {
-        Some(item) => {
-            super::event_about(Action::Approve, &approval.actor, item, &request.reason)
-        }
+        Some(item) => super::event_about(Action::Approve, &approval.actor, item, &request.reason),
         None => {
             let mut event = Event::new(Action::Approve, &approval.actor);
             event.repo = (!request.repo.is_empty()).then(|| request.repo.clone());

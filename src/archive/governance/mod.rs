@@ -5,6 +5,7 @@
 //! once, and for exactly what was approved.
 
 mod approve;
+mod approved;
 mod hold;
 mod observed;
 mod policy;
@@ -16,10 +17,9 @@ mod request;
 mod rules;
 
 pub use approve::{ApproveOptions, ApproveReport, approve};
+pub(super) use approved::ApprovedRestore;
 pub(super) use hold::hold_new;
-pub use hold::{
-    HoldList, HoldOptions, HoldReport, HoldShown, HoldTarget, list_holds, set_hold,
-};
+pub use hold::{HoldList, HoldOptions, HoldReport, HoldShown, HoldTarget, list_holds, set_hold};
 pub use policy::{
     AdoptOptions, AdoptReport, PolicyDiff, PolicyReport, adopt_policy, diff_policy, show_policy,
 };
@@ -154,8 +154,7 @@ impl Matter {
     pub fn counting(&self, archive: &mut Archive, rules: &Rules) -> Result<Vec<Approval>> {
         let now = archive.now;
         let all = archive.register().approvals(self.request.row_id)?;
-        let counted =
-            counting(&all, &self.approved(), &rules.governance, &rules.signers, now);
+        let counted = counting(&all, &self.approved(), &rules.governance, &rules.signers, now);
         Ok(counted.into_iter().cloned().collect())
     }
 }

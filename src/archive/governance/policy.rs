@@ -169,9 +169,8 @@ fn adopt(workspace: &Workspace, options: &AdoptOptions) -> Result<AdoptReport> {
     let (rules, signers) = proposed(workspace, &before)?;
     check_sound(&rules, &signers)?;
     let (toml, signers) = (rules.render(), signers.render());
-    let is_same = before.version > 0
-        && toml == before.rules
-        && signers == before.signers()?.render();
+    let is_same =
+        before.version > 0 && toml == before.rules && signers == before.signers()?.render();
     let sha256 = Digest::of(format!("{toml}\n{signers}").as_bytes());
     let mut report = AdoptReport {
         version: before.version,

@@ -12,18 +12,14 @@ use crate::archive::{Archive, Workspace, recovery};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::logging::About;
-use crate::model::{
-    Actor, Approval, Assurance, DeedId, GovernedAction, Item, ItemState, Person,
-};
+use crate::model::{Actor, Approval, Assurance, DeedId, GovernedAction, Item, ItemState, Person};
 use crate::policy::gate::TWO;
 use crate::policy::{Destruction, may_destroy};
 
 use super::approve::give;
 use super::purge_report::{self, PurgeReport, Stage};
 use super::request::{ask, item_here, told};
-use super::{
-    Matter, Rules, check_reason, check_two, event_about, journaled, note_approvals,
-};
+use super::{Matter, Rules, check_reason, check_two, event_about, journaled, note_approvals};
 
 const ACTION: &str = "purge";
 
@@ -210,8 +206,7 @@ fn destroy(
             .collect();
         Ok((sharers, events))
     };
-    let (purged, records) =
-        journaled(workspace, archive, &item.repo, deed, &Action::Purge, work)?;
+    let (purged, records) = journaled(workspace, archive, &item.repo, deed, &Action::Purge, work)?;
     let (evidence, segment) = told(workspace, &records)?;
     let mut report = purge_report::done(item, &matter.request, &used, &purged, &at);
     (report.evidence, report.evidence_segment) = (evidence, segment);
@@ -237,5 +232,6 @@ fn record_refusal(archive: &mut Archive, options: &PurgeOptions, item: &Item, er
     let mut event = event_about(Action::PurgeRefused, actor, item, &reason);
     event.approvers = options.second.iter().map(Actor::to_string).collect();
     let row = Some(item.row_id);
-    let _ = archive.journaled(&item.repo, DeedId::random(), |_| Ok(((), vec![(event.clone(), row)])));
+    let _ =
+        archive.journaled(&item.repo, DeedId::random(), |_| Ok(((), vec![(event.clone(), row)])));
 }

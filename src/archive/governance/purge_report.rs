@@ -10,10 +10,8 @@ use crate::archive::{Archive, ArchivePlace, Content, Workspace, tree};
 use crate::backend::Scrub;
 use crate::error::Result;
 use crate::evidence::Action;
-use crate::git::Residue;
-use crate::model::{
-    Approval, Assurance, DeedId, Item, Request, escape_line,
-};
+use crate::git::{Bytes as _, Residue};
+use crate::model::{Approval, Assurance, DeedId, Item, Request, escape_line};
 
 use super::probe::{Probes, files_below};
 use super::{event_about, is_one_keyboard};
@@ -156,16 +154,11 @@ pub(super) struct Search {
 }
 
 /// Takes pieces of the content while it is there.
-pub(super) fn prepare(
-    workspace: &Workspace,
-    archive: &mut Archive,
-    item: &Item,
-) -> Result<Search> {
+pub(super) fn prepare(workspace: &Workspace, archive: &mut Archive, item: &Item) -> Result<Search> {
     let mut probes = Probes::default();
     if let Some(frame) = frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)? {
         probes.add(&frame);
-        let content =
-            Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
+        let content = Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
         if let Some(bytes) = content.in_memory() {
             probes.add(bytes);
         }
@@ -207,7 +200,9 @@ impl Search {
         }
         let what = match self.probes.len() {
             0 => "the content is too short or too even to be told from other bytes".to_owned(),
-            probes => format!("{probes} pieces of the content looked for in {clean} files: not found"),
+            probes => {
+                format!("{probes} pieces of the content looked for in {clean} files: not found")
+            }
         };
         let place = "files of the archive".to_owned();
         report.erased.push(Spot { place, what, command: None });
@@ -241,7 +236,8 @@ fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scr
                 report.erased.push(Spot { place: place.clone(), what, command: None });
             }
             for what in scrub.present {
-                let command = Some(format!("git codex-archive purge {} --report", report.tombstone));
+                let command =
+                    Some(format!("git codex-archive purge {} --report", report.tombstone));
                 report.still_present.push(Spot { place: place.clone(), what, command });
             }
             for (what, command) in scrub.outside {
@@ -314,7 +310,10 @@ fn of_git(residue: &Residue, item: &Item, report: &mut PurgeReport) {
     if let Some(commit) = residue.reflog_only.first() {
         report.outside_reach.push(Spot {
             place: "git reflog".to_owned(),
-            what: format!("{} commits are reached by a reflog alone, as {commit}", residue.reflog_only.len()),
+            what: format!(
+                "{} commits are reached by a reflog alone, as {commit}",
+                residue.reflog_only.len()
+            ),
             command: Some(prune.to_owned()),
         });
     }

@@ -7,9 +7,7 @@ use crate::archive::{Archive, Workspace, recovery};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::Action;
 use crate::logging::About;
-use crate::model::{
-    Actor, DeedId, GovernedAction, Hold, Request, RequestState, escape_line,
-};
+use crate::model::{Actor, DeedId, GovernedAction, Hold, Request, RequestState, escape_line};
 use crate::policy::gate::TWO;
 
 use super::approve::give_both;
@@ -173,11 +171,9 @@ fn carry_out(
         Ok(((), vec![(event.clone(), None)]))
     };
     let action = Action::HoldRelease;
-    let ((), records) =
-        journaled(workspace, archive, &repo, DeedId::random(), &action, work)?;
+    let ((), records) = journaled(workspace, archive, &repo, DeedId::random(), &action, work)?;
     (report.evidence, report.evidence_segment) = told(workspace, &records)?;
     report.released = true;
     report.hold.released_at = Some(at);
     Ok(())
 }
-

@@ -120,10 +120,8 @@ pub(super) fn ask(
         state: RequestState::Open,
     };
     let mut event = event_about(Action::PruneRequest, actor.as_str(), item, reason);
-    event.detail = Some(detail(&[
-        ("expires", json!(request.expires_at)),
-        ("policy", json!(rules.version)),
-    ]));
+    event.detail =
+        Some(detail(&[("expires", json!(request.expires_at)), ("policy", json!(rules.version))]));
     let deed = request.deed;
     let ((), records) =
         journaled(workspace, archive, &item.repo, deed, &Action::PruneRequest, |transaction| {
@@ -384,7 +382,11 @@ pub(super) fn request_named(
             return Ok(request);
         }
         let why = format!("it is {}", request.state);
-        return Err(Error::NotFound { action: "find an open request", object: deed.to_string(), why });
+        return Err(Error::NotFound {
+            action: "find an open request",
+            object: deed.to_string(),
+            why,
+        });
     }
     let all = archive.register().requests(false)?;
     let mut fits: Vec<Request> =

@@ -22,7 +22,11 @@ pub struct Rules {
 impl Rules {
     /// The rules in force for `workspace`. Whatever sets one looser than the policy is refused, and
     /// so is a file with a signer whom nobody approved.
-    pub fn load(workspace: &Workspace, archive: &mut Archive, action: &'static str) -> Result<Self> {
+    pub fn load(
+        workspace: &Workspace,
+        archive: &mut Archive,
+        action: &'static str,
+    ) -> Result<Self> {
         let policy = archive.register().policy()?;
         let (adopted, approved, version) = match &policy {
             Some(row) => (parse(&row.toml)?, Signers::parse(&row.signers)?, row.version),

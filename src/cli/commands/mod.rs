@@ -1,5 +1,6 @@
 //! The commands, one a file: what each takes, and a short way into the library.
 
+pub mod approve;
 mod batch;
 pub mod batch_restore;
 pub mod batch_store;
@@ -11,6 +12,7 @@ pub mod evidence;
 pub mod export;
 pub mod fsck;
 pub mod health_check;
+pub mod hold;
 pub mod hook;
 pub mod hooks;
 pub mod import;
@@ -18,7 +20,11 @@ pub mod init;
 pub mod list;
 pub mod log;
 pub mod migrate;
+pub mod policy;
+pub mod prune_request;
+pub mod purge;
 pub mod reconcile;
+pub mod request;
 pub mod restore;
 pub mod schema;
 pub mod show;

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Refusal};
+use crate::error::{Credential, Error, Refusal};
 
 /// Where an error was met: the command line and the directory it was typed in.
 #[derive(Debug, Clone, Default)]
@@ -127,9 +127,20 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let next = if asked { "config-show --origin" } else { "health-check" };
             one(format!("git codex-archive {next}"))
         }
+        Error::Credentials { found, .. } => credentials(found),
         Error::Item { source, .. } => hints(source, place),
         Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }
+}
+
+/// What must be done first, and how a file that may hold what it holds is let pass.
+fn credentials(found: &[Credential]) -> Vec<String> {
+    let mut hints = vec!["make it invalid where it is in use: git's history has it".to_owned()];
+    if let Some(Credential { path, rule, .. }) = found.first() {
+        let entry = format!("[policy] allow_paths = [\"{rule}:{path}\"]");
+        hints.push(format!("once it is, or if it is none: {entry} in .codex/archive.toml"));
+    }
+    hints
 }
 
 /// How to learn what the command takes.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::guess;
 use super::token::{is_base64, is_hex, is_word, run, run_before};
 
-/// Pieces of names; small, capital, or a capital at the front, which is left out here.
+/// Pieces of names, each where it stands in small letters, in capitals, or behind a capital.
 pub const WORDS: &[&str] = &[
     "assw",
     "ASSW",
@@ -18,32 +18,16 @@ pub const WORDS: &[&str] = &[
     "ECRET",
     "oken",
     "OKEN",
-    "pi_key",
-    "piKey",
-    "PI_KEY",
-    "pikey",
-    "PIKEY",
-    "pi-key",
-    "ccess_key",
-    "ccessKey",
-    "CCESS_KEY",
-    "ccess-key",
-    "uth_key",
-    "uthKey",
-    "UTH_KEY",
+    "_key",
+    "_KEY",
+    "-key",
+    "ikey",
+    "IKEY",
+    "Key",
     "redential",
     "REDENTIAL",
-    "uthorization",
-    "UTHORIZATION",
-    "ccountKey",
-    "ccount_key",
-    "CCOUNT_KEY",
-    "ncryption_key",
-    "ncryptionKey",
-    "NCRYPTION_KEY",
-    "igning_key",
-    "igningKey",
-    "IGNING_KEY",
+    "uthoriz",
+    "UTHORIZ",
 ];
 
 /// The longest name and value, in bytes.
@@ -215,10 +199,20 @@ fn guess_name(name: &[u8]) -> NameSays {
         b"arn",
         b"endpoint",
     ];
+    /// What makes a key a secret one.
+    const BEFORE_KEY: [&[u8]; 14] = [
+        b"api", b"access", b"auth", b"secret", b"private", b"sign", b"encr", b"account", b"shared",
+        b"service", b"master", b"admin", b"app", b"jwt",
+    ];
     const HEADS: [&[u8]; 8] =
         [b"passw", b"pwd", b"passphrase", b"secret", b"token", b"key", b"credential", b"auth"];
     let holds = |part: &[u8], words: &[&[u8]]| words.iter().any(|word| guess::holds(part, word));
     if holds(name, &ANYWHERE) {
+        return NameSays::Other;
+    }
+    let others = HEADS.iter().filter(|head| **head != b"key");
+    let is_key_alone = !others.clone().any(|head| guess::holds(name, head));
+    if is_key_alone && !holds(name, &BEFORE_KEY) {
         return NameSays::Other;
     }
     let last = HEADS.iter().filter_map(|head| {

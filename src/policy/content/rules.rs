@@ -75,7 +75,7 @@ pub const RULES: &[Rule] = &[
     form(
         "google-service-account",
         "a Google service account's key",
-        &["\"private_key\"", "\"private_key\\\""],
+        &["\"private_key"],
         private_key::google,
     ),
     form("private-key", "a private key (PEM, OpenSSH, PGP)", &["PRIVATE KEY"], private_key::pem),
@@ -132,7 +132,7 @@ pub const RULES: &[Rule] = &[
     prefix(
         "planetscale-token",
         "a PlanetScale token or password",
-        &["pscale_tkn_", "pscale_pw_", "pscale_oauth_"],
+        &["pscale_tkn_", "pscale_pw_"],
         is_dotted,
         32,
         64,
@@ -142,14 +142,7 @@ pub const RULES: &[Rule] = &[
     prefix("vault-token", "a Vault token", &["hvs.", "hvb.", "hvr."], is_url_safe, 24, 300),
     form("terraform-token", "a Terraform Cloud token", &[".atlasv1."], signed::terraform),
     prefix("pulumi-token", "a Pulumi token", &["pul-"], is_hex, 40, 40),
-    prefix(
-        "doppler-token",
-        "a Doppler token",
-        &["dp.pt.", "dp.st.", "dp.ct.", "dp.sa."],
-        is_dotted,
-        40,
-        64,
-    ),
+    prefix("doppler-token", "a Doppler token", &["dp.pt.", "dp.st."], is_dotted, 40, 64),
     prefix("grafana-token", "a Grafana token", &["glsa_", "glc_"], is_base64, 32, 400),
     prefix("new-relic-key", "a New Relic key", &["NRAK-"], is_upper, 27, 27),
     prefix("sentry-token", "a Sentry token", &["sntrys_", "sntryu_"], is_base64, 40, 400),
@@ -190,12 +183,7 @@ pub const RULES: &[Rule] = &[
     prefix("docker-token", "a Docker Hub token", &["dckr_pat_", "dckr_oat_"], is_url_safe, 27, 40),
     form("docker-auth", "a registry's name and password", &["\"auth\""], signed::docker),
     // Chat.
-    form(
-        "slack-token",
-        "a Slack token",
-        &["xoxb-", "xoxp-", "xoxa-", "xoxo-", "xoxr-", "xoxs-", "xoxe-", "xoxe.", "xapp-"],
-        signed::slack,
-    ),
+    form("slack-token", "a Slack token", &["xox", "xapp-"], signed::slack),
     form("slack-webhook", "a Slack webhook", &["hooks.slack.com/"], signed::slack_hook),
     form("discord-webhook", "a Discord webhook", &["/api/webhooks/"], signed::discord_hook),
     name("discord-token", "a Discord bot's token", |it| it.is_discord_token()),
@@ -233,7 +221,7 @@ pub const RULES: &[Rule] = &[
     form("mailchimp-key", "a Mailchimp key", &["-us"], signed::mailchimp),
     name("twilio-token", "a Twilio token", |it| it.is_twilio_token()),
     // Models.
-    prefix("anthropic-key", "an Anthropic key", &["sk-ant-"], is_url_safe, 80, 200),
+    form("anthropic-key", "an Anthropic key", &["sk-"], signed::anthropic),
     form("openai-key", "an OpenAI key", &["T3BlbkFJ"], signed::openai),
     form("provider-key", "a model provider's key (sk-…)", &["sk-"], signed::provider_key),
     prefix(
@@ -250,7 +238,7 @@ pub const RULES: &[Rule] = &[
     prefix("replicate-token", "a Replicate token", &["r8_"], is_alnum, 37, 37),
     // Other services.
     prefix("linear-key", "a Linear key", &["lin_api_"], is_alnum, 40, 40),
-    prefix("notion-token", "a Notion token", &["ntn_", "secret_"], is_alnum, 43, 50),
+    prefix("notion-token", "a Notion token", &["ntn_"], is_alnum, 43, 50),
     prefix("postman-key", "a Postman key", &["PMAK-"], |byte| is_hex(byte) || byte == b'-', 59, 59),
     // Forms of their own.
     form("jwt", "a signed JSON web token", &["eyJ"], signed::web_token),

@@ -1,9 +1,9 @@
-//! The search itself: one pass over the bytes for what any rule begins with, and a closer look there.
+//! The search itself: a few quick passes over the bytes for what any rule begins with, and a closer look there.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, Input, packed};
 
 use super::assignment::{Assignment, WORDS};
 use super::private_key;
@@ -29,10 +29,26 @@ impl Found {
     }
 }
 
+/// The most words that are looked for in one pass: more of them make each step stop too often.
+const PASS: usize = 48;
+
 /// What all rules begin with, and which rules those are; none where a name is what begins.
 struct Anchors {
-    automaton: AhoCorasick,
+    passes: Vec<Pass>,
     rules: Vec<Vec<&'static Rule>>,
+}
+
+/// A pass over the bytes for some of the words.
+struct Pass {
+    searcher: Searcher,
+    /// Which words.
+    words: Vec<usize>,
+}
+
+/// How words are looked for: many bytes at a time where the processor can, else one by one.
+enum Searcher {
+    Packed(packed::Searcher),
+    Table(AhoCorasick),
 }
 
 static ANCHORS: LazyLock<Anchors> = LazyLock::new(Anchors::of_all);
@@ -55,12 +71,33 @@ impl Anchors {
         }
         texts.extend(WORDS);
         rules.resize_with(texts.len(), Vec::new);
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(texts)
-            .expect("some dozens of short words fit in an automaton");
-        Self { automaton, rules }
+        // The shortest word of a pass decides how much each step tells.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|at| (texts[*at].len().min(4), texts[*at]));
+        let passes = order.chunks(PASS).map(|words| Pass::of(&texts, words)).collect();
+        Self { passes, rules }
+    }
+}
+
+impl Pass {
+    fn of(texts: &[&str], words: &[usize]) -> Self {
+        let chosen: Vec<&str> = words.iter().map(|at| texts[*at]).collect();
+        let searcher = match packed::Searcher::new(&chosen) {
+            Some(packed) => Searcher::Packed(packed),
+            None => Searcher::Table(
+                AhoCorasick::new(&chosen).expect("some dozens of words fit in an automaton"),
+            ),
+        };
+        Self { searcher, words: words.to_vec() }
+    }
+
+    /// The first word in `span` of `text`.
+    fn next(&self, text: &[u8], span: Range<usize>) -> Option<(usize, Range<usize>)> {
+        let found = match &self.searcher {
+            Searcher::Packed(packed) => packed.find_in(text, span.into()),
+            Searcher::Table(table) => table.find(Input::new(text).span(span)),
+        }?;
+        Some((self.words[found.pattern().as_usize()], found.range()))
     }
 }
 
@@ -68,19 +105,18 @@ impl Anchors {
 /// nothing.
 pub fn find(text: &[u8], binary: bool) -> Vec<Found> {
     let mut found = Vec::new();
-    // The end of the last name that was looked at: its other words say nothing new.
-    let mut named = 0;
-    for hit in ANCHORS.automaton.find_overlapping_iter(text) {
-        let anchor = hit.start()..hit.end();
-        let rules = &ANCHORS.rules[hit.pattern().as_usize()];
-        if rules.is_empty() {
-            if !binary && anchor.start >= named {
-                named = anchor.end;
+    for pass in &ANCHORS.passes {
+        let mut at = 0;
+        // Words may overlap: the next one is looked for from the second byte of this one on.
+        while let Some((word, anchor)) = pass.next(text, at..text.len()) {
+            at = anchor.start + 1;
+            let rules = &ANCHORS.rules[word];
+            if !rules.is_empty() {
+                found.extend(rules.iter().find_map(|rule| by_form(rule, text, anchor.clone())));
+            } else if !binary {
                 found.extend(by_name(text, anchor));
             }
-            continue;
         }
-        found.extend(rules.iter().find_map(|rule| by_form(rule, text, anchor.clone())));
     }
     distinct(found)
 }

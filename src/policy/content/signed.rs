@@ -43,7 +43,7 @@ fn decode(part: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// A token of Slack's: `xoxb-` and the like, with numbers and a part of chance.
+/// A token of Slack's: `xoxb-` and the like, with numbers and a part drawn by lot.
 pub fn slack(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
     if !begins_word(text, anchor.start) {
         return None;
@@ -93,6 +93,14 @@ pub fn openai(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
     let after = run(text, anchor.end, 160, is_url_safe);
     let real = text[before.clone()].starts_with(b"sk-") && before.len() >= 18 && after.len() >= 18;
     (real && guess::is_random(&text[after.clone()])).then_some(before.start..after.end)
+}
+
+/// A key of Anthropic's.
+pub fn anthropic(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
+    let body = run(text, anchor.end, 200, is_url_safe);
+    let bytes = &text[body.clone()];
+    let real = bytes.starts_with(b"ant-") && bytes.len() >= 80 && guess::is_random(bytes);
+    (real && begins_word(text, anchor.start)).then_some(anchor.start..body.end)
 }
 
 /// `sk-` and a long key, as OpenAI and those who copy its interface give out.

@@ -175,11 +175,6 @@ impl Screen {
     }
 }
 
-/// The path as globs are held against it.
-pub fn text_of(path: &RepoPath) -> String {
-    String::from_utf8_lossy(path.as_bytes()).into_owned()
-}
-
 fn count<'a>(rules: impl Iterator<Item = &'a str>) -> Map<String, Value> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     rules.for_each(|rule| *counts.entry(rule).or_default() += 1);

@@ -17,7 +17,6 @@ use crate::model::{Digest, GitOid};
 use crate::policy::ContentPolicy;
 use crate::policy::content::Match;
 
-use super::credentials::text_of;
 use super::detach;
 use super::selection::Candidate;
 
@@ -71,7 +70,7 @@ pub fn scan_all(
         let content = blob(repository, candidate)?;
         let is_pointer = candidate.detached.is_some() && detach::is_pointer(&content);
         let content = if is_pointer { on_disk(top, candidate)? } else { content };
-        Ok(policy.scan(Some(&text_of(&candidate.path)), &content))
+        Ok(policy.scan(Some(&candidate.path.to_string()), &content))
     };
     on_all_cores(repository, candidates, || Ok(()), scan, each)
 }
@@ -148,7 +147,7 @@ fn read(
 ) -> Result<Intake> {
     let watch = Stopwatch::start();
     let (content, on_disk) = (blob(repository, candidate)?, on_disk(top, candidate)?);
-    let scan = |content| policy.map(|it| it.scan(Some(&text_of(&candidate.path)), content));
+    let scan = |content| policy.map(|it| it.scan(Some(&candidate.path.to_string()), content));
     let (intake, credentials) = if candidate.detached.is_some() && detach::is_pointer(&content) {
         (read_large(repository, encoder, candidate, &content, &on_disk)?, scan(&on_disk))
     } else {

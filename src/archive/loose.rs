@@ -10,7 +10,7 @@ use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
 use crate::progress::Progress;
 
-use super::credentials::{Screen, record_block, text_of};
+use super::credentials::{Screen, record_block};
 use super::ready::{Ready, add};
 use super::retire::finish;
 use super::selection::{Candidate, forbidden, is_executable, repo_path};
@@ -53,7 +53,7 @@ pub fn store_from_disk(
     let mut screen = Screen::new(workspace)?;
     if let Some(policy) = screen.policy() {
         selection.iter().for_each(|(path, bytes)| {
-            screen.note(path, policy.scan(Some(&text_of(path)), bytes));
+            screen.note(path, policy.scan(Some(&path.to_string()), bytes));
         });
     }
     if let Err(error) = screen.check() {

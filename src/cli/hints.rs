@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Credential, Error, Refusal};
+use crate::policy::content::exception;
 
 /// Where an error was met: the command line and the directory it was typed in.
 #[derive(Debug, Clone, Default)]
@@ -137,8 +138,9 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
 fn credentials(found: &[Credential]) -> Vec<String> {
     let mut hints = vec!["make it invalid where it is in use: git's history has it".to_owned()];
     if let Some(Credential { path, rule, .. }) = found.first() {
-        let entry = format!("[policy] allow_paths = [\"{rule}:{path}\"]");
-        hints.push(format!("once it is, or if it is none: {entry} in .codex/archive.toml"));
+        let entry = format!("[policy] allow_paths = [\"{}\"]", exception(rule, path));
+        let also = "in .codex/archive.toml lets it pass, and so does the marker in its line";
+        hints.push(format!("once it is, or if it is none: {entry} {also}"));
     }
     hints
 }

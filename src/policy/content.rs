@@ -129,7 +129,7 @@ impl ContentPolicy {
     }
 
     /// The credentials in `content`, in its order. Of binary content those alone that are known by
-    /// their own form. `path` is where it stands, from the top.
+    /// their own form. `path` is where it stands, from the top, in the spelling of all messages.
     pub fn scan(&self, path: Option<&str>, content: &[u8]) -> Vec<Match> {
         if self.on_credential == OnCredential::Ignore {
             return Vec::new();
@@ -202,6 +202,11 @@ impl Exception {
             .map_err(|error| Unusable { key: "policy.allow_paths", why: error.to_string() })?;
         Ok(Self { rule, paths: glob.compile_matcher() })
     }
+}
+
+/// The exception that lets `rule` pass at `path`, as the configuration has it.
+pub fn exception(rule: &str, path: &str) -> String {
+    format!("{rule}:{}", globset::escape(path))
 }
 
 /// The bytes as text is searched: UTF-16, which a mark at its front tells of, as UTF-8.

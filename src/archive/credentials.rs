@@ -189,6 +189,17 @@ pub fn record_block(archive: &mut Archive, options: &StoreOptions, found: &[Cred
     let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
 }
 
+/// The same where no archive is open yet; where there is none, there is nothing to record in.
+pub fn record_block_if_there(workspace: &Workspace, options: &StoreOptions, found: &[Credential]) {
+    let is_set_up = workspace.repository.is_none() || workspace.label().is_some();
+    if found.is_empty() || !is_set_up || workspace.lacks_file().unwrap_or(true) {
+        return;
+    }
+    if let Ok(mut archive) = Archive::create(workspace) {
+        record_block(&mut archive, options, found);
+    }
+}
+
 fn block(options: &StoreOptions, found: &[Credential]) -> Event {
     let mut files: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
     found.iter().for_each(|it| files.entry(&it.path).or_default().push(it.rule));

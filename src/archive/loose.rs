@@ -10,7 +10,7 @@ use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
 use crate::progress::Progress;
 
-use super::credentials::{Screen, record_block};
+use super::credentials::{Screen, record_block_if_there};
 use super::ready::{Ready, add};
 use super::retire::finish;
 use super::selection::{Candidate, forbidden, is_executable, repo_path};
@@ -57,7 +57,10 @@ pub fn store_from_disk(
         });
     }
     if let Err(error) = screen.check() {
-        return Err(refused(workspace, options, error));
+        if let (Error::Credentials { found, .. }, false) = (&error, options.dry_run) {
+            record_block_if_there(workspace, options, found);
+        }
+        return Err(error);
     }
     if options.dry_run {
         report.items = preview(options, &selection)?;
@@ -74,17 +77,6 @@ pub fn store_from_disk(
     let deed = recorded(&mut archive, options, done)?;
     report.credentials = screen.tell(progress);
     Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
-}
-
-/// Records a refusal in the archive, if there is one.
-fn refused(workspace: &Workspace, options: &StoreOptions, error: Error) -> Error {
-    let there = !options.dry_run && workspace.lacks_file().is_ok_and(|lacks| !lacks);
-    if let (true, Ok(mut archive)) = (there, Archive::create(workspace))
-        && let Error::Credentials { found, .. } = &error
-    {
-        record_block(&mut archive, options, found);
-    }
-    error
 }
 
 fn take_in(

@@ -128,21 +128,23 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             let next = if asked { "config-show --origin" } else { "health-check" };
             one(format!("git codex-archive {next}"))
         }
-        Error::Credentials { found, .. } => credentials(found),
+        Error::Credentials { found, .. } => credentials(found, place),
         Error::Item { source, .. } => hints(source, place),
         Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }
 }
 
-/// What must be done first, and how a file that may hold what it holds is let pass.
-fn credentials(found: &[Credential]) -> Vec<String> {
-    let mut hints = vec!["make it invalid where it is in use: git's history has it".to_owned()];
-    if let Some(Credential { path, rule, .. }) = found.first() {
-        let entry = format!("[policy] allow_paths = [\"{}\"]", exception(rule, path));
-        let also = "in .codex/archive.toml lets it pass, and so does the marker in its line";
-        hints.push(format!("once it is, or if it is none: {entry} {also}"));
-    }
-    hints
+/// Where the first one stands, and where it is let pass.
+fn credentials(found: &[Credential], place: &Place) -> Vec<String> {
+    let Some(Credential { path, rule, line, .. }) = found.first() else { return Vec::new() };
+    let (file, configuration) = (place.path(path), place.path(".codex/archive.toml"));
+    let entry = format!("[policy] allow_paths = [\"{}\"]", exception(rule, path));
+    vec![
+        format!(
+            "${{EDITOR:-vi}} +{line} {file}  # take it out; it stays in git's history: revoke it"
+        ),
+        format!("${{EDITOR:-vi}} {configuration}  # if it may stay: {entry}"),
+    ]
 }
 
 /// How to learn what the command takes.

@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use super::filing::Filing;
 use super::results::{BatchResults, Failure, ItemResult, Status, Why};
 use super::{BatchMark, BatchOptions, OnError};
-use crate::archive::credentials::{Screen, record_block};
+use crate::archive::credentials::{Screen, record_block_if_there};
 use crate::archive::detach::{self, CONVERSIONS};
 use crate::archive::selection::{Candidate, Selection, judge, repo_path, why_not};
 use crate::archive::store::{check_label, check_stub_length, store_selected};
-use crate::archive::{Archive, StoreOptions, StoreReport, StubPlace, Workspace, recovery};
+use crate::archive::{StoreOptions, StoreReport, StubPlace, Workspace, recovery};
 use crate::clock::Stopwatch;
 use crate::error::{Credential, Error, Refusal, Result};
 use crate::git::{AttributeSource, IndexEntry, IndexScope, Repository};
@@ -312,12 +312,7 @@ fn record_refused(workspace: &Workspace, store: &StoreOptions, chosen: &Chosen) 
         _ => &[],
     });
     let found: Vec<Credential> = found.cloned().collect();
-    let is_there = workspace.label().is_some() && workspace.lacks_file().is_ok_and(|it| !it);
-    if let (false, true) = (found.is_empty(), is_there)
-        && let Ok(mut archive) = Archive::create(workspace)
-    {
-        record_block(&mut archive, store, &found);
-    }
+    record_block_if_there(workspace, store, &found);
 }
 
 fn refuse(chosen: &mut Chosen, refused: &BTreeMap<RepoPath, Refusal>) {

@@ -155,7 +155,7 @@ enum NameSays {
 /// Whether a name means a secret, and not something about one.
 fn guess_name(name: &[u8]) -> NameSays {
     /// What makes of a secret's name something else, wherever it stands.
-    const ANYWHERE: [&[u8]; 15] = [
+    const ANYWHERE: [&[u8]; 17] = [
         b"public",
         b"hash",
         b"digest",
@@ -171,9 +171,11 @@ fn guess_name(name: &[u8]) -> NameSays {
         b"integrity",
         b"fingerprint",
         b"cancel",
+        b"sealed",
+        b"md5",
     ];
     /// What does so behind it.
-    const BEHIND: [&[u8]; 24] = [
+    const BEHIND: [&[u8]; 28] = [
         b"_id",
         b"-id",
         b"id",
@@ -198,6 +200,10 @@ fn guess_name(name: &[u8]) -> NameSays {
         b"param",
         b"arn",
         b"endpoint",
+        b"instance",
+        b"algorithm",
+        b"factory",
+        b"alias",
     ];
     /// What makes a key a secret one.
     const BEFORE_KEY: [&[u8]; 14] = [

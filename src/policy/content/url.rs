@@ -77,7 +77,11 @@ fn is_database(scheme: &[u8]) -> bool {
 fn address(text: &[u8], anchor: Range<usize>) -> Option<Address> {
     let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
     let scheme = run_before(text, anchor.start, 32, in_scheme);
-    let in_pair = |byte: u8| byte.is_ascii_graphic() && !b"@/?#\"'<>`\\(){}[]$ |".contains(&byte);
+    let in_pair = |byte: u8| match byte {
+        b'@' | b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\' => false,
+        b'(' | b')' | b'{' | b'}' | b'[' | b']' | b'$' | b'|' => false,
+        other => other.is_ascii_graphic(),
+    };
     let pair = run(text, anchor.end, 256, in_pair);
     text.get(pair.end).filter(|byte| **byte == b'@')?;
     let colon = text[pair.clone()].iter().position(|byte| *byte == b':')?;

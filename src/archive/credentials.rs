@@ -46,6 +46,8 @@ pub struct CredentialSeen {
 pub struct Screen {
     policy: ContentPolicy,
     found: BTreeMap<RepoPath, Vec<Match>>,
+    /// Whether anything was found that is not excepted.
+    is_open: bool,
     /// Whether all files were looked at.
     is_done: bool,
 }
@@ -64,7 +66,8 @@ pub fn content_policy(workspace: &Workspace) -> Result<ContentPolicy> {
 impl Screen {
     /// Nothing has been looked at yet.
     pub fn new(workspace: &Workspace) -> Result<Self> {
-        Ok(Self { policy: content_policy(workspace)?, found: BTreeMap::new(), is_done: false })
+        let policy = content_policy(workspace)?;
+        Ok(Self { policy, found: BTreeMap::new(), is_open: false, is_done: false })
     }
 
     /// What the files are held against that are still to be looked at; `None` when none is.
@@ -74,6 +77,7 @@ impl Screen {
 
     /// Takes down what was found in a file.
     pub fn note(&mut self, path: &RepoPath, matches: Vec<Match>) {
+        self.is_open |= matches.iter().any(|it| !it.is_allowed);
         if !matches.is_empty() {
             self.found.insert(path.clone(), matches);
         }
@@ -81,7 +85,7 @@ impl Screen {
 
     /// Whether something was found that keeps its file out.
     pub fn refuses(&self) -> bool {
-        self.policy.refuses_content() && self.open().next().is_some()
+        self.policy.refuses_content() && self.is_open
     }
 
     /// Refuses what was found, unless the policy lets it pass.
@@ -109,18 +113,19 @@ impl Screen {
 
     /// The files that are refused, each with its error; they are forgotten here.
     pub fn take_refused(&mut self) -> Vec<(RepoPath, Error)> {
-        if !self.policy.refuses_content() {
+        if !self.refuses() {
             return Vec::new();
         }
-        let paths: Vec<RepoPath> = self.open().map(|(path, _)| path.clone()).collect();
-        let errors = paths.into_iter().map(|path| {
-            let open = self.open().filter(|(of, _)| **of == path).collect();
-            let error = self.error(open);
+        let is_refused = |matches: &[Match]| matches.iter().any(|it| !it.is_allowed);
+        let all = std::mem::take(&mut self.found).into_iter();
+        let (refused, passed) = all.partition::<BTreeMap<_, _>, _>(|(_, it)| is_refused(it));
+        (self.found, self.is_open) = (passed, false);
+        let refused = refused.into_iter().map(|(path, matches)| {
+            let open = matches.iter().filter(|it| !it.is_allowed).map(|it| (&path, it));
+            let error = self.error(open.collect());
             (path, error)
         });
-        let errors: BTreeMap<RepoPath, Error> = errors.collect();
-        self.found.retain(|path, _| !errors.contains_key(path));
-        errors.into_iter().collect()
+        refused.collect()
     }
 
     /// What was found and not excepted.

@@ -183,7 +183,11 @@ const ROWS: &[Row] = &[
         "policy.allow",
         &[],
         &[],
-        [same("[\"jwt\"]", "['jwt']"), same("[]", "[]"), same("[\"a\", \"b\"]", "['a','b']")],
+        [
+            same("[\"jwt\"]", "['jwt']"),
+            same("[]", "[]"),
+            same("[\"jwt\", \"url-password\"]", "['jwt','url-password']"),
+        ],
     ),
     row(
         "policy.allow_paths",

@@ -189,6 +189,7 @@ fn a_wrong_policy_is_told_by_its_line() {
         repo.file(".codex/archive.toml", &before);
         configured(&repo, text);
         let told = repo.archive(["store", "_codex_", "src/old.py", "--reason", "dead"]).fails(8);
+        repo.archive(["config-show"]).fails(8).says(words);
         assert!(told.said(words) && told.said(&line(at)), "{told}");
     }
     repo.file(".codex/archive.toml", &before);

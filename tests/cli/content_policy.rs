@@ -256,3 +256,21 @@ fn a_record_holds_what_fits() {
     assert!((10..120).contains(&told), "{told}");
     repo.archive(["evidence", "verify"]).ok();
 }
+
+/// More than goes into the archive at once: what came in before the credential was met goes out again.
+#[test]
+fn what_came_in_before_goes_out_again() {
+    let repo = TestRepo::ready();
+    let [id, ..] = secrets();
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    });
+    repo.file("a.bin", noise.take(9 << 20).collect::<Vec<u8>>()).file("b.txt", id);
+    repo.commit("large");
+    repo.archive(["store", "_codex_", "a.bin", "b.txt", "--reason", "dead"]).fails(6);
+    repo.archive(["fsck"]).ok().says("ok: 0 artifacts");
+    assert_eq!(records(&repo, "POLICY_BLOCK").len(), 1);
+    repo.is_well();
+}

@@ -3,11 +3,13 @@
 //! Promises: every value has an [`ErrorKind`], and with it an exit code. It holds no advice; the
 //! command line adds hints by variant.
 
+mod credential;
 mod refusal;
 
 use std::io;
 use std::path::PathBuf;
 
+pub use credential::Credential;
 pub use refusal::Refusal;
 
 /// The result of everything in this library that can fail.
@@ -256,6 +258,14 @@ pub enum Error {
         /// The file and line that names it.
         origin: String,
     },
+    /// Content has credentials in it.
+    #[error("{}", credential::told(found, *redacts))]
+    Credentials {
+        /// All of them, by path and place.
+        found: Vec<Credential>,
+        /// Whether it was asked to take them out, which stored content does not allow.
+        redacts: bool,
+    },
     /// One item of a batch stands in the way of all.
     #[error("item {number} of the manifest cannot be {done}, and nothing was changed")]
     Item {
@@ -305,7 +315,7 @@ impl Error {
     /// The kind, which decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { .. } => ErrorKind::Refused,
+            Self::Refused { .. } | Self::Credentials { .. } => ErrorKind::Refused,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::Missing { .. } => {
                 ErrorKind::Usage

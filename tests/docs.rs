@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use codex_archive::archive::proof;
 use codex_archive::config;
 use codex_archive::model::{Rule, Severity};
+use codex_archive::policy::content;
 use codex_archive::tombstone::{TABLE, Wrapping};
 use codex_archive::verify::rules;
 
@@ -90,6 +91,15 @@ fn the_rules_are_those_of_the_program() {
         table.push_str(&format!("| `{id}` | {} | {meaning} |\n", word(rule.severity)));
     }
     hold("docs/verify-rules.md", "rules", &table);
+}
+
+#[test]
+fn the_rules_for_credentials_are_those_of_the_program() {
+    let mut table = String::from("| rule | finds |\n|---|---|\n");
+    for rule in content::RULES {
+        table.push_str(&format!("| `{}` | {} |\n", rule.id, rule.what));
+    }
+    hold("docs/content-policy.md", "credentials", &table);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, Refusal, Result};
 use crate::git::Repository;
 use crate::model::{Digest, GitOid};
+use crate::policy::ContentPolicy;
+use crate::policy::content::Match;
 
 use super::detach;
 use super::selection::Candidate;
@@ -30,35 +32,76 @@ pub struct Intake {
     /// Whether the work tree holds other bytes than the blob, so that git must say if the path
     /// is clean.
     pub differs: bool,
+    /// The credentials in it.
+    pub credentials: Vec<Match>,
     /// How long that took, in milliseconds.
     pub duration_ms: u64,
 }
 
-/// Reads all candidates and hands them over one by one, in order.
+impl Intake {
+    fn of(encoded: Encoded, oid: GitOid, on_disk: Digest, differs: bool) -> Self {
+        Self { encoded, oid, on_disk, differs, credentials: Vec::new(), duration_ms: 0 }
+    }
+}
+
+/// Reads all candidates, holds them against `policy`, and hands them over one by one.
 pub fn read_all(
     top: &Path,
     repository: &Repository,
     candidates: &[Candidate],
-    mut each: impl FnMut(usize, Intake) -> Result<()>,
+    policy: Option<&ContentPolicy>,
+    each: impl FnMut(usize, Intake) -> Result<()>,
+) -> Result<()> {
+    let read = |repository: &Repository, encoder: &mut Encoder, candidate: &Candidate| {
+        read(top, repository, encoder, policy, candidate)
+    };
+    on_all_cores(repository, candidates, Encoder::new, read, each)
+}
+
+/// Holds all candidates against `policy`, and does nothing else with them.
+pub fn scan_all(
+    top: &Path,
+    repository: &Repository,
+    candidates: &[Candidate],
+    policy: &ContentPolicy,
+    each: impl FnMut(usize, Vec<Match>) -> Result<()>,
+) -> Result<()> {
+    let scan = |repository: &Repository, (): &mut (), candidate: &Candidate| {
+        let content = blob(repository, candidate)?;
+        let is_pointer = candidate.detached.is_some() && detach::is_pointer(&content);
+        let content = if is_pointer { on_disk(top, candidate)? } else { content };
+        Ok(policy.scan(Some(&candidate.path.to_string()), &content))
+    };
+    on_all_cores(repository, candidates, || Ok(()), scan, each)
+}
+
+/// Does `work` for each candidate, a bounded number ahead of `each`; `begin` makes what a thread keeps
+/// from one to the next.
+fn on_all_cores<S, T: Send>(
+    repository: &Repository,
+    candidates: &[Candidate],
+    begin: impl Fn() -> Result<S> + Sync,
+    work: impl Fn(&Repository, &mut S, &Candidate) -> Result<T> + Sync,
+    mut each: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(candidates.len());
     if workers < 2 || candidates.len() < 8 {
-        let mut encoder = Encoder::new()?;
+        let mut state = begin()?;
         for (at, candidate) in candidates.iter().enumerate() {
-            each(at, read(top, repository, &mut encoder, candidate)?)?;
+            each(at, work(repository, &mut state, candidate)?)?;
         }
         return Ok(());
     }
     let handles = (0..workers).map(|_| repository.reopen()).collect::<Result<Vec<_>>>()?;
     let next = AtomicUsize::new(0);
     // Bounded, so that what is read but not stored yet stays small.
-    let (sender, receiver) = mpsc::sync_channel::<(usize, Result<Intake>)>(workers * 4);
+    let (sender, receiver) = mpsc::sync_channel::<(usize, Result<T>)>(workers * 4);
     thread::scope(|scope| {
         for handle in handles {
-            let (sender, next) = (sender.clone(), &next);
+            let (sender, next, begin, work) = (sender.clone(), &next, &begin, &work);
             scope.spawn(move || {
-                let mut encoder = match Encoder::new() {
-                    Ok(encoder) => encoder,
+                let mut state = match begin() {
+                    Ok(state) => state,
                     Err(error) => {
                         let _ = sender.send((usize::MAX, Err(error)));
                         return;
@@ -67,54 +110,64 @@ pub fn read_all(
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(candidate) = candidates.get(at) else { return };
-                    let intake = read(top, &handle, &mut encoder, candidate);
+                    let done = work(&handle, &mut state, candidate);
                     // The receiver is gone once something failed: then nobody needs the rest.
-                    if sender.send((at, intake)).is_err() {
+                    if sender.send((at, done)).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        let received = receiver.iter().try_for_each(|(at, intake)| each(at, intake?));
+        let received = receiver.iter().try_for_each(|(at, done)| each(at, done?));
         drop(receiver);
         received
     })
+}
+
+fn blob(repository: &Repository, candidate: &Candidate) -> Result<Vec<u8>> {
+    repository.blob(&candidate.oid)?.ok_or_else(|| Error::NotFound {
+        action: "read",
+        object: candidate.oid.to_string(),
+        why: format!("git has no such object for `{}`", candidate.path),
+    })
+}
+
+fn on_disk(top: &Path, candidate: &Candidate) -> Result<Vec<u8>> {
+    let file = top.join(candidate.path.as_path());
+    fs::read(&file).map_err(Error::io("read", &file))
 }
 
 fn read(
     top: &Path,
     repository: &Repository,
     encoder: &mut Encoder,
+    policy: Option<&ContentPolicy>,
     candidate: &Candidate,
 ) -> Result<Intake> {
     let watch = Stopwatch::start();
-    let intake = read_one(top, repository, encoder, candidate)?;
-    Ok(Intake { duration_ms: watch.elapsed_whole_ms(), ..intake })
+    let (content, on_disk) = (blob(repository, candidate)?, on_disk(top, candidate)?);
+    let scan = |content| policy.map(|it| it.scan(Some(&candidate.path.to_string()), content));
+    let (intake, credentials) = if candidate.detached.is_some() && detach::is_pointer(&content) {
+        (read_large(repository, encoder, candidate, &content, &on_disk)?, scan(&on_disk))
+    } else {
+        (read_one(encoder, candidate, &content, &on_disk)?, scan(&content))
+    };
+    let credentials = credentials.unwrap_or_default();
+    Ok(Intake { duration_ms: watch.elapsed_whole_ms(), credentials, ..intake })
 }
 
 fn read_one(
-    top: &Path,
-    repository: &Repository,
     encoder: &mut Encoder,
     candidate: &Candidate,
+    content: &[u8],
+    on_disk: &[u8],
 ) -> Result<Intake> {
-    let path = &candidate.path;
-    let content = repository.blob(&candidate.oid)?.ok_or_else(|| Error::NotFound {
-        action: "read",
-        object: candidate.oid.to_string(),
-        why: format!("git has no such object for `{path}`"),
-    })?;
-    let file = top.join(path.as_path());
-    let on_disk = fs::read(&file).map_err(Error::io("read", &file))?;
-    if candidate.detached.is_some() && detach::is_pointer(&content) {
-        return read_large(repository, encoder, candidate, &content, &on_disk);
-    }
     // A filter that would make something else of the file now could not give it back later.
     let differs = on_disk != content || candidate.detached.is_some();
-    let encoded = encoder.encode(&content)?;
-    let on_disk = if differs { Digest::of(&on_disk) } else { encoded.sha256 };
-    Ok(Intake { encoded, oid: candidate.oid, on_disk, differs, duration_ms: 0 })
+    let encoded = encoder.encode(content)?;
+    let on_disk = if differs { Digest::of(on_disk) } else { encoded.sha256 };
+    Ok(Intake::of(encoded, candidate.oid, on_disk, differs))
 }
 
 /// A file under git-lfs: the blob is a pointer, which says what the content in the work tree must be.
@@ -134,7 +187,7 @@ fn read_large(
     }
     let encoded = encoder.encode(content)?;
     let (oid, on_disk) = (repository.hash_blob(content)?, encoded.sha256);
-    Ok(Intake { encoded, oid, on_disk, differs: false, duration_ms: 0 })
+    Ok(Intake::of(encoded, oid, on_disk, false))
 }
 
 /// Refuses the first of `candidates` that git itself does not call clean.

@@ -8,7 +8,9 @@ use crate::error::{Error, Refusal, Result};
 use crate::fs::{Folder, There, inner_folder_of};
 use crate::git::sha1_blob;
 use crate::model::{RepoPath, escape_line};
+use crate::progress::Progress;
 
+use super::credentials::{Screen, record_block_if_there};
 use super::ready::{Ready, add};
 use super::retire::finish;
 use super::selection::{Candidate, forbidden, is_executable, repo_path};
@@ -18,7 +20,11 @@ use super::{Archive, Workspace};
 const ACTION: &str = "archive";
 
 /// Archives files of a plain folder.
-pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<StoreReport> {
+pub fn store_from_disk(
+    workspace: &Workspace,
+    options: &StoreOptions,
+    progress: &dyn Progress,
+) -> Result<StoreReport> {
     let commit = match options.commit.as_deref() {
         None | Some("HEAD") => {
             return Err(Error::NoRepository { action: ACTION, path: workspace.cwd.clone() });
@@ -44,18 +50,32 @@ pub fn store_from_disk(workspace: &Workspace, options: &StoreOptions) -> Result<
             selection.insert(path, bytes);
         }
     }
+    let mut screen = Screen::new(workspace)?;
+    if let Some(policy) = screen.policy() {
+        selection.iter().for_each(|(path, bytes)| {
+            screen.note(path, policy.scan(Some(&path.to_string()), bytes));
+        });
+    }
+    if let Err(error) = screen.check() {
+        if let (Error::Credentials { found, .. }, false) = (&error, options.dry_run) {
+            record_block_if_there(workspace, options, found);
+        }
+        return Err(error);
+    }
     if options.dry_run {
         report.items = preview(options, &selection)?;
+        report.credentials = screen.tell(progress);
         return Ok(report);
     }
     if selection.is_empty() {
         return Ok(report);
     }
     let mut archive = Archive::create(workspace)?;
-    let taken = take_in(workspace, options, &mut archive, &selection);
+    let taken = take_in(workspace, options, &mut archive, &selection, &screen);
     let done =
         taken.and_then(|ready| finish(workspace, options, &mut archive, &ready, &[], commit));
     let deed = recorded(&mut archive, options, done)?;
+    report.credentials = screen.tell(progress);
     Ok(StoreReport { items: deed.items, deed: deed.id, ..report })
 }
 
@@ -64,6 +84,7 @@ fn take_in(
     options: &StoreOptions,
     archive: &mut Archive,
     selection: &BTreeMap<RepoPath, Vec<u8>>,
+    screen: &Screen,
 ) -> Result<Vec<Ready>> {
     let mut encoder = Encoder::new()?;
     archive.add_artifacts(|catalog, now| {
@@ -76,7 +97,8 @@ fn take_in(
             };
             let encoded = encoder.encode(bytes)?;
             let on_disk = encoded.sha256;
-            add(catalog, options, &candidate, &encoded, on_disk, now)
+            let added = add(catalog, options, &candidate, &encoded, on_disk, now)?;
+            Ok(Ready { credentials: screen.detail(path), ..added })
         });
         files.collect()
     })

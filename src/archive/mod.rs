@@ -7,6 +7,7 @@ mod agree;
 mod attributes;
 mod batch;
 mod content;
+mod credentials;
 mod detach;
 mod drop;
 mod explain;
@@ -51,6 +52,7 @@ pub use batch::{
     OnError, Status, batch_restore, batch_store,
 };
 pub use content::Content;
+pub use credentials::{CredentialSeen, content_policy};
 pub use drop::{DropOptions, DropReport, drop_stub};
 pub use export::{ExportReport, export, export_metadata};
 pub use find::{Found, find, stub_at};

@@ -14,6 +14,7 @@ use crate::logging::Timer;
 use crate::model::{Digest, FileMode, Notes, TombstoneId};
 use crate::progress::Progress;
 
+use super::credentials::Screen;
 use super::detach::Detached;
 use super::journaled::{Archive, check_artifact};
 use super::selection::{Candidate, Selection};
@@ -40,6 +41,8 @@ pub struct Ready {
     pub on_disk: Digest,
     /// The item's id.
     pub tombstone: TombstoneId,
+    /// What its record says of credentials in it.
+    pub credentials: Option<Value>,
     /// How long it took to read and compress, in milliseconds.
     pub duration_ms: u64,
 }
@@ -56,6 +59,7 @@ pub fn take_in(
     options: &StoreOptions,
     archive: &mut Archive,
     selection: &Selection,
+    screen: &mut Screen,
     progress: &dyn Progress,
 ) -> Result<Vec<Ready>> {
     // Reading, compressing and inserting go on at the same time.
@@ -65,15 +69,22 @@ pub fn take_in(
     let mut suspects = Vec::new();
     let mut share = Vec::new();
     let (mut done, mut bytes) = (0, 0);
-    let taken = intake::read_all(&workspace.top, repository, candidates, |at, intake| {
+    let policy = screen.policy();
+    let policy = policy.as_ref();
+    let taken = intake::read_all(&workspace.top, repository, candidates, policy, |at, intake| {
         let candidate = &candidates[at];
+        screen.note(&candidate.path, intake.credentials);
         if intake.differs {
             suspects.push(candidate);
         }
         let candidate = Candidate { oid: intake.oid, ..candidate.clone() };
         bytes += intake.encoded.frame.len();
         let (encoded, on_disk, duration_ms) = (intake.encoded, intake.on_disk, intake.duration_ms);
-        share.push(Taken { at, candidate, encoded, on_disk, duration_ms });
+        // The rest is read to tell of all that is in it, and stays out.
+        if !screen.refuses() {
+            let credentials = screen.detail(&candidate.path);
+            share.push(Taken { at, candidate, encoded, on_disk, credentials, duration_ms });
+        }
         if bytes >= SHARE_BYTES {
             write(archive, options, &share, &mut ready)?;
             share.clear();
@@ -86,6 +97,7 @@ pub fn take_in(
     });
     let taken = taken
         .and_then(|()| intake::check_clean(repository, &suspects))
+        .and_then(|()| screen.check())
         .and_then(|()| write(archive, options, &share, &mut ready));
     let ready: Vec<Ready> = ready.into_iter().flatten().collect();
     if let Err(error) = taken {
@@ -103,6 +115,7 @@ struct Taken {
     candidate: Candidate,
     encoded: Encoded,
     on_disk: Digest,
+    credentials: Option<Value>,
     duration_ms: u64,
 }
 
@@ -119,7 +132,8 @@ fn write(
         let written = share.iter().map(|taken| {
             let (candidate, encoded) = (&taken.candidate, &taken.encoded);
             let added = add(catalog, options, candidate, encoded, taken.on_disk, now)?;
-            Ok(Ready { duration_ms: taken.duration_ms, ..added })
+            let credentials = taken.credentials.clone();
+            Ok(Ready { credentials, duration_ms: taken.duration_ms, ..added })
         });
         written.collect::<Result<Vec<Ready>>>()
     })?;
@@ -176,6 +190,7 @@ pub fn add(
         deduplicated: known.is_some() && !refilled,
         on_disk,
         tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
+        credentials: None,
         duration_ms: 0,
     })
 }
@@ -212,7 +227,7 @@ impl Ready {
         event.reason = Some(options.notes_of(&self.candidate.path).reason.to_string());
         event.tombstone = Some(self.tombstone);
         event.detail =
-            detail(options.notes_of(&self.candidate.path), self.candidate.detached.as_ref());
+            self.detail(options.notes_of(&self.candidate.path), self.candidate.detached.as_ref());
         event.duration_ms = options.batch.as_ref().and_then(|it| it.measured(self.duration_ms));
         event
     }
@@ -231,18 +246,21 @@ impl Ready {
             duration_ms: self.duration_ms,
         }
     }
-}
 
-fn detail(notes: &Notes, detached: Option<&Detached>) -> Option<Map<String, Value>> {
-    let mut detail = Map::new();
-    if !notes.tags.is_empty() {
-        detail.insert("tags".to_owned(), json!(notes.tags));
+    fn detail(&self, notes: &Notes, detached: Option<&Detached>) -> Option<Map<String, Value>> {
+        let mut detail = Map::new();
+        if let Some(credentials) = &self.credentials {
+            detail.insert("credentials".to_owned(), credentials.clone());
+        }
+        if !notes.tags.is_empty() {
+            detail.insert("tags".to_owned(), json!(notes.tags));
+        }
+        if !notes.metadata.is_empty() {
+            detail.insert("metadata".to_owned(), json!(notes.metadata));
+        }
+        if let Some(detached) = detached {
+            detached.note_in(&mut detail);
+        }
+        (!detail.is_empty()).then_some(detail)
     }
-    if !notes.metadata.is_empty() {
-        detail.insert("metadata".to_owned(), json!(notes.metadata));
-    }
-    if let Some(detached) = detached {
-        detached.note_in(&mut detail);
-    }
-    (!detail.is_empty()).then_some(detail)
 }

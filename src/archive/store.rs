@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::tombstone::{Tombstone, Wrapping};
 
 use super::batch::BatchMark;
+use super::credentials::{CredentialSeen, Screen, record_block};
 use super::detach::{self, Change};
 use super::journaled::Archive;
 use super::loose::store_from_disk;
@@ -156,6 +157,9 @@ pub struct StoreReport {
     pub detached: Vec<Freed>,
     /// The files whose lines free them, staged too.
     pub attributes_files: Vec<String>,
+    /// Credentials in what was archived, where the policy only warns of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<CredentialSeen>,
     /// Whether this was a dry run.
     pub dry_run: bool,
     /// Files that were made because the repository had no archive yet.
@@ -192,7 +196,7 @@ fn store_all(
         if options.dry_run { RecoveryReport::default() } else { recovery::recover(workspace)? };
     let report = match &workspace.repository {
         Some(_) => store_from_git(workspace, options, progress)?,
-        None => store_from_disk(workspace, options)?,
+        None => store_from_disk(workspace, options, progress)?,
     };
     drop(lock);
     Ok(StoreReport { recovered, dry_run: options.dry_run, ..report })
@@ -236,7 +240,8 @@ fn store_from_git(
         check_stub_length(options, candidate)?;
     }
     drop(guards);
-    store_selected(workspace, options, &selection, &commit, progress)
+    let mut screen = Screen::new(workspace)?;
+    store_selected(workspace, options, &selection, &commit, &mut screen, progress)
 }
 
 /// The same of files that were found and judged.
@@ -245,6 +250,7 @@ pub(super) fn store_selected(
     options: &StoreOptions,
     selection: &Selection,
     commit: &GitOid,
+    screen: &mut Screen,
     progress: &dyn Progress,
 ) -> Result<StoreReport> {
     let repository = workspace.repository(ACTION)?;
@@ -266,18 +272,25 @@ pub(super) fn store_selected(
     }
     let freed = free(workspace, repository, options, selection, &mut report)?;
     if options.dry_run {
-        report.items = preview(workspace, repository, options, selection)?;
+        report.items = preview(workspace, repository, options, selection, screen)?;
+        report.credentials = screen.tell(progress);
         return Ok(report);
+    }
+    if workspace.label().is_none() || workspace.lacks_file()? {
+        // What is refused must not leave an archive behind.
+        screen.look_ahead(workspace, repository, &selection.candidates)?;
+        screen.check()?;
     }
     report.initialised = init::ensure(workspace, &options.label)?;
     let mut archive = Archive::create(workspace)?;
-    let done = take_in(workspace, repository, options, &mut archive, selection, progress)
+    let done = take_in(workspace, repository, options, &mut archive, selection, screen, progress)
         // A git that the same Ctrl-C hit says something else.
         .map_err(|error| if progress.is_stopped() { Error::Interrupted } else { error })
         .and_then(|ready| {
             finish(workspace, options, &mut archive, &ready, &freed, &commit.to_string())
         });
     let deed = recorded(&mut archive, options, done)?;
+    report.credentials = screen.tell(progress);
     let (evidence_segment, batch_evidence) = (deed.segment, deed.batch_evidence);
     Ok(StoreReport { items: deed.items, evidence_segment, batch_evidence, deed: deed.id, ..report })
 }
@@ -336,12 +349,16 @@ fn stage_again(
     repository.stage(&paths)
 }
 
-/// What failed is evidence too; a refusal is none, since nothing was tried.
+/// What failed is evidence too, and what the content policy refused; any other refusal is none, since
+/// nothing was tried.
 pub(super) fn recorded<T>(
     archive: &mut Archive,
     options: &StoreOptions,
     done: Result<T>,
 ) -> Result<T> {
+    if let Err(Error::Credentials { found, .. }) = &done {
+        record_block(archive, options, found);
+    }
     if let Err(error) = &done
         && error.kind() == ErrorKind::Failed
     {
@@ -377,11 +394,14 @@ fn preview(
     repository: &Repository,
     options: &StoreOptions,
     selection: &Selection,
+    screen: &mut Screen,
 ) -> Result<Vec<StoredItem>> {
     let mut items = Vec::new();
     let mut suspects = Vec::new();
-    intake::read_all(&workspace.top, repository, &selection.candidates, |at, intake| {
-        let candidate = &selection.candidates[at];
+    let (policy, candidates) = (screen.policy(), &selection.candidates);
+    intake::read_all(&workspace.top, repository, candidates, policy.as_ref(), |at, intake| {
+        let candidate = &candidates[at];
+        screen.note(&candidate.path, intake.credentials);
         if intake.differs {
             suspects.push(candidate);
         }
@@ -389,6 +409,7 @@ fn preview(
         Ok(())
     })?;
     intake::check_clean(repository, &suspects)?;
+    screen.check()?;
     items.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(items)
 }

@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Refusal};
+use crate::error::{Credential, Error, Refusal};
+use crate::policy::content::exception;
 
 /// Where an error was met: the command line and the directory it was typed in.
 #[derive(Debug, Clone, Default)]
@@ -132,9 +133,23 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             one(format!("git config gpg.format ssh && {key}"))
         }
         Error::Signing { .. } => one("ssh-add -l".to_owned()),
+        Error::Credentials { found, .. } => credentials(found, place),
         Error::Item { source, .. } => hints(source, place),
         Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }
+}
+
+/// Where the first one stands, and where it is let pass.
+fn credentials(found: &[Credential], place: &Place) -> Vec<String> {
+    let Some(Credential { path, rule, line, .. }) = found.first() else { return Vec::new() };
+    let (file, configuration) = (place.path(path), place.path(".codex/archive.toml"));
+    let entry = format!("[policy] allow_paths = [\"{}\"]", exception(rule, path));
+    vec![
+        format!(
+            "${{EDITOR:-vi}} +{line} {file}  # take it out; it stays in git's history: revoke it"
+        ),
+        format!("${{EDITOR:-vi}} {configuration}  # if it may stay: {entry}"),
+    ]
 }
 
 /// How to learn what the command takes.

@@ -161,7 +161,7 @@ fn layer(error: &Error) -> &'static str {
         | Error::OlderSchema { .. }
         | Error::NewerSchema { .. } => "backend",
         Error::Config { .. } => "configuration",
-        Error::Untrusted { .. } => "policy",
+        Error::Untrusted { .. } | Error::Credentials { .. } => "policy",
         _ => "archive",
     }
 }

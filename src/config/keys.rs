@@ -255,6 +255,34 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "policy.credentials",
+        kind: Kind::Choice { words: &["block", "redact", "warn", "off"], also: &[] },
+        default: Some("block"),
+        meaning: "What is done about credentials in content that is stored.",
+        ..EMPTY
+    },
+    Key {
+        name: "policy.allow",
+        kind: Kind::List,
+        default: Some("[]"),
+        meaning: "Rules of credentials that are not looked for.",
+        ..EMPTY
+    },
+    Key {
+        name: "policy.allow_paths",
+        kind: Kind::List,
+        default: Some("[]"),
+        meaning: "Globs of paths in which credentials are let pass, each with `RULE:` before it for one rule alone.",
+        ..EMPTY
+    },
+    Key {
+        name: "policy.marker",
+        kind: Kind::Text { least: 8, most: 128 },
+        default: Some("codex-archive: allow-secret"),
+        meaning: "What a line must hold for its credentials to be let pass.",
+        ..EMPTY
+    },
+    Key {
         name: "performance.enabled",
         aliases: &["enable_metrics"],
         kind: Kind::Switch,

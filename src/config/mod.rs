@@ -248,6 +248,27 @@ impl Config {
         Duration::from_secs(self.count("batch.timeout_per_item").unwrap_or(300))
     }
 
+    /// The word for what is done about credentials in content.
+    pub fn on_credential(&self) -> &'static str {
+        self.word("policy.credentials", "block")
+    }
+
+    /// The texts of the list `name`.
+    pub fn list(&self, name: &str) -> &[String] {
+        match self.datum(name) {
+            Some(Datum::List(texts)) => texts,
+            _ => &[],
+        }
+    }
+
+    /// What a line holds whose credentials are let pass.
+    pub fn credential_marker(&self) -> &str {
+        match self.datum("policy.marker") {
+            Some(Datum::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// Whether durations are measured and reported.
     pub fn measures(&self) -> bool {
         !matches!(self.datum("performance.enabled"), Some(Datum::Switch(false)))

@@ -11,7 +11,7 @@ use super::value::Kind;
 use crate::model::RepoLabel;
 
 /// The sections that stand in a new file, commented out; docs/configuration.md has them all.
-const SECTIONS: [&str; 3] = ["backend", "evidence", "hooks"];
+const SECTIONS: [&str; 4] = ["backend", "evidence", "hooks", "policy"];
 
 const HEAD: &str = "\
 # Settings of `git codex-archive` for this repository; docs/configuration.md lists every key.
@@ -80,7 +80,9 @@ pub fn label_of(text: &[u8]) -> Option<RepoLabel> {
 fn example(key: &Key) -> String {
     match (key.kind, key.default) {
         (Kind::Choice { words, .. }, default) => quote(default.unwrap_or(words[0])),
-        (Kind::Label | Kind::Url | Kind::Path, default) => quote(default.unwrap_or("PATH")),
+        (Kind::Label | Kind::Url | Kind::Path | Kind::Text { .. }, default) => {
+            quote(default.unwrap_or("PATH"))
+        }
         (_, default) => default.unwrap_or("0").to_owned(),
     }
 }

@@ -28,6 +28,15 @@ pub enum Kind {
         /// Other spellings, each with its word.
         also: &'static [(&'static str, &'static str)],
     },
+    /// A text of so many bytes.
+    Text {
+        /// The fewest.
+        least: usize,
+        /// The most.
+        most: usize,
+    },
+    /// Texts.
+    List,
     /// Yes or no.
     Switch,
     /// A whole number.
@@ -55,6 +64,8 @@ impl fmt::Display for Kind {
             Self::Url => f.write_str("a URL"),
             Self::Path => f.write_str("a path"),
             Self::Choice { words, .. } => f.write_str(&words.join("|")),
+            Self::Text { least, most } => write!(f, "a text of {least} to {most} bytes"),
+            Self::List => f.write_str("a list of texts"),
             Self::Switch => f.write_str("true|false"),
             Self::Count { least, most } if *most == i64::MAX as u64 => {
                 write!(f, "a whole number from {least}")
@@ -77,6 +88,10 @@ pub enum Datum {
     Path(PathBuf),
     /// A word, in its own spelling.
     Word(&'static str),
+    /// A text.
+    Text(String),
+    /// Texts.
+    List(Vec<String>),
     /// Yes or no.
     Switch(bool),
     /// A whole number.
@@ -92,6 +107,12 @@ impl fmt::Display for Datum {
             Self::Url(url) => url.fmt(f),
             Self::Path(path) => f.write_str(&escape_line(&path.to_string_lossy())),
             Self::Word(word) => f.write_str(word),
+            Self::Text(text) => f.write_str(&escape_line(text)),
+            Self::List(texts) => {
+                let quoted: Vec<_> =
+                    texts.iter().map(|it| format!("{:?}", escape_line(it))).collect();
+                write!(f, "[{}]", quoted.join(", "))
+            }
             Self::Switch(on) => on.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Decimal(number) => number.fmt(f),
@@ -106,7 +127,13 @@ const TRUE_SHARE: f64 = 0.1;
 pub fn from_text(kind: Kind, text: &str) -> Result<Datum, String> {
     let number = || text.parse::<f64>().map_err(|_| takes(kind, text));
     match kind {
-        Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. } => from_string(kind, text),
+        Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. } | Kind::Text { .. } => {
+            from_string(kind, text)
+        }
+        Kind::List => match DeValue::parse(text) {
+            Ok(value) => from_toml(kind, value.get_ref()),
+            Err(_) => Err(takes(kind, text)),
+        },
         Kind::Switch => switch(text).map(Datum::Switch).ok_or_else(|| takes(kind, text)),
         Kind::Count { .. } => count(kind, text.parse().map_err(|_| takes(kind, text))?, text),
         Kind::Decimal { .. } => decimal(kind, number()?, text),
@@ -121,8 +148,16 @@ pub fn from_text(kind: Kind, text: &str) -> Result<Datum, String> {
 /// Reads a TOML value; the error is a clause.
 pub fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Datum, String> {
     match (kind, value) {
-        (Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. }, DeValue::String(text)) => {
-            from_string(kind, text)
+        (
+            Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. } | Kind::Text { .. },
+            DeValue::String(text),
+        ) => from_string(kind, text),
+        (Kind::List, DeValue::Array(values)) => {
+            let texts = values.iter().map(|value| match value.get_ref() {
+                DeValue::String(text) => plain(text).map(|()| text.to_string()),
+                other => Err(format!("it takes {kind}, not one with {}", type_of(other))),
+            });
+            texts.collect::<Result<_, _>>().map(Datum::List)
         }
         (Kind::Switch, DeValue::Boolean(on)) => Ok(Datum::Switch(*on)),
         (Kind::Share, DeValue::Boolean(on)) => Ok(share(*on)),
@@ -165,14 +200,24 @@ fn takes(kind: Kind, given: &str) -> String {
     format!("it takes {kind}, not `{}`", escape_line(&given))
 }
 
-fn from_string(kind: Kind, text: &str) -> Result<Datum, String> {
+/// Refuses what is empty or has control characters.
+fn plain(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("it is empty".to_owned());
     }
     if text.chars().any(|c| c.is_control() || is_bidi_control(c)) {
         return Err("it has a control character".to_owned());
     }
+    Ok(())
+}
+
+fn from_string(kind: Kind, text: &str) -> Result<Datum, String> {
+    plain(text)?;
     match kind {
+        Kind::Text { least, most } if !(least..=most).contains(&text.len()) => {
+            Err(takes(kind, text))
+        }
+        Kind::Text { .. } => Ok(Datum::Text(text.to_owned())),
         Kind::Url => url::check(text).map(|()| Datum::Url(DatabaseUrl::new(text))),
         Kind::Path => Ok(Datum::Path(PathBuf::from(text))),
         Kind::Choice { words, also } => {
@@ -255,6 +300,20 @@ mod tests {
     }
 
     #[test]
+    fn lists_and_texts() {
+        let list = |texts: &[&str]| Datum::List(texts.iter().map(|it| (*it).to_owned()).collect());
+        assert_eq!(toml_of(Kind::List, "[]"), Ok(list(&[])));
+        assert_eq!(toml_of(Kind::List, "['a', \"b\"]"), Ok(list(&["a", "b"])));
+        assert_eq!(from_text(Kind::List, "['a']").unwrap().to_string(), "[\"a\"]");
+        for bad in ["'a'", "[1]", "['']", "[\"a\\n\"]", "1", "[['a']]"] {
+            assert!(toml_of(Kind::List, bad).is_err(), "{bad}");
+        }
+        let marker = Kind::Text { least: 3, most: 5 };
+        assert_eq!(toml_of(marker, "'abc'"), Ok(Datum::Text("abc".to_owned())));
+        assert!(toml_of(marker, "'ab'").is_err() && toml_of(marker, "'abcdef'").is_err());
+    }
+
+    #[test]
     fn words_have_one_spelling_inside() {
         let kind = Kind::Choice { words: &["warning"], also: &[("warn", "warning")] };
         assert_eq!(from_text(kind, "warn"), Ok(Datum::Word("warning")));
@@ -266,7 +325,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in ".{0,80}") {
-            for kind in [COUNT, DELAY, Kind::Share, Kind::Switch, Kind::Url, Kind::Path, Kind::Label] {
+            for kind in [COUNT, DELAY, Kind::Share, Kind::Switch, Kind::Url, Kind::Path, Kind::Label, Kind::List] {
                 let _ = from_text(kind, &text);
             }
         }

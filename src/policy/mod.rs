@@ -1,7 +1,9 @@
-//! Policy: what may be given out, which places a clone must have accepted, and whose signatures
-//! count. Pure; nothing here reads a file, a clock or the environment.
+//! Policy: what may be given out or destroyed, which places a clone must have accepted, whose
+//! signatures count, and which credentials content may not hold. Pure; nothing here reads a file, a
+//! clock or the environment.
 
 mod armor;
+pub mod content;
 pub mod gate;
 pub mod governance;
 pub mod holds;
@@ -13,6 +15,7 @@ pub mod signers;
 mod tests;
 pub mod trust;
 
+pub use content::ContentPolicy;
 pub use gate::{Destruction, Door, may_destroy, may_release};
 pub use governance::{Approved, Governance, counting};
 pub use signature::{NAMESPACE, SignatureFault, Signed};

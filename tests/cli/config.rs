@@ -174,6 +174,38 @@ const ROWS: &[Row] = &[
         [same("10", "10"), same("600", "600"), same("86400", "86400")],
     ),
     row(
+        "policy.credentials",
+        &[],
+        &[],
+        [same("warn", "'warn'"), same("off", "'off'"), same("redact", "'redact'")],
+    ),
+    row(
+        "policy.allow",
+        &[],
+        &[],
+        [
+            same("[\"jwt\"]", "['jwt']"),
+            same("[]", "[]"),
+            same("[\"jwt\", \"url-password\"]", "['jwt','url-password']"),
+        ],
+    ),
+    row(
+        "policy.allow_paths",
+        &[],
+        &[],
+        [same("[\"a/\"]", "['a/']"), same("[]", "[]"), same("[\"jwt:*.md\"]", "['jwt:*.md']")],
+    ),
+    row(
+        "policy.marker",
+        &[],
+        &[],
+        [
+            same("no secret", "'no secret'"),
+            same("let-pass", "'let-pass'"),
+            same("allowed!", "'allowed!'"),
+        ],
+    ),
+    row(
         "performance.enabled",
         &["enable_metrics"],
         &["CODEX_ARCHIVE_PERF_ENABLED"],

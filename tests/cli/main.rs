@@ -13,6 +13,7 @@ mod batch_refusals;
 mod batch_stops;
 mod citations;
 mod config;
+mod content_policy;
 mod credentials;
 mod detached;
 mod edits;

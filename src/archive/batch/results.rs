@@ -55,7 +55,8 @@ impl Failure {
             words.push_str(&format!(": {next}"));
             cause = next.source();
         }
-        Self { kind: error.kind(), words }
+        // One item, one line.
+        Self { kind: error.kind(), words: words.replace("\n  ", "; ") }
     }
 }
 

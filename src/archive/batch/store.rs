@@ -11,12 +11,13 @@ use std::path::PathBuf;
 use super::filing::Filing;
 use super::results::{BatchResults, Failure, ItemResult, Status, Why};
 use super::{BatchMark, BatchOptions, OnError};
+use crate::archive::credentials::{Screen, record_block_if_there};
 use crate::archive::detach::{self, CONVERSIONS};
 use crate::archive::selection::{Candidate, Selection, judge, repo_path, why_not};
 use crate::archive::store::{check_label, check_stub_length, store_selected};
 use crate::archive::{StoreOptions, StoreReport, StubPlace, Workspace, recovery};
 use crate::clock::Stopwatch;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Credential, Error, Refusal, Result};
 use crate::git::{AttributeSource, IndexEntry, IndexScope, Repository};
 use crate::manifest::{StoreEntry, clash};
 use crate::model::{GitOid, Notes, Reason, RepoLabel, RepoPath, escape_line};
@@ -66,7 +67,11 @@ pub fn batch_store(
         false => Some(Filing::claim(workspace, COMMAND, batch, now)?),
     };
     let commit = repository.resolve_commit("HEAD")?;
-    let chosen = choose(workspace, repository, options, &store, entries, &commit)?;
+    let mut screen = Screen::new(workspace)?;
+    let chosen = choose(workspace, repository, options, &store, entries, &commit, &mut screen)?;
+    if !batch.dry_run {
+        record_refused(workspace, &store, &chosen);
+    }
     store.own_notes = own_notes(&chosen, notes);
     store.batch = Some(BatchMark {
         manifest: batch.manifest_sha256,
@@ -79,7 +84,7 @@ pub fn batch_store(
     let rest = Rest { before, progress };
     let stored = match progress.is_stopped() {
         true => Err(Error::Interrupted),
-        false => store_selected(workspace, &store, &chosen.selection, &commit, &rest),
+        false => store_selected(workspace, &store, &chosen.selection, &commit, &mut screen, &rest),
     };
     let report = match stored {
         Err(Error::Interrupted) => None,
@@ -169,6 +174,7 @@ fn choose(
     store: &StoreOptions,
     entries: &[StoreEntry],
     commit: &GitOid,
+    screen: &mut Screen,
 ) -> Result<Chosen> {
     let mut chosen =
         Chosen { paths: Vec::new(), selection: Selection::default(), refused: BTreeMap::new() };
@@ -185,6 +191,8 @@ fn choose(
     let stops = options.batch.on_error == OnError::Stop && !options.batch.dry_run;
     if !stops {
         leave_out(repository, store, &mut chosen)?;
+        screen.look_ahead(workspace, repository, &chosen.selection.candidates)?;
+        leave_out_credentials(&mut chosen, screen);
     }
     match chosen.refused.pop_first() {
         Some((at, error)) if stops => {
@@ -285,6 +293,26 @@ fn leave_out(repository: &Repository, store: &StoreOptions, chosen: &mut Chosen)
     }
     refuse(chosen, &refused);
     Ok(())
+}
+
+/// Takes the files whose content the policy refuses out of the deed.
+fn leave_out_credentials(chosen: &mut Chosen, screen: &mut Screen) {
+    for (path, error) in screen.take_refused() {
+        chosen.selection.candidates.retain(|candidate| candidate.path != path);
+        if let Some(at) = chosen.paths.iter().position(|it| it.as_ref() == Some(&path)) {
+            chosen.refused.insert(at, error);
+        }
+    }
+}
+
+/// Records which files the content policy kept out, where there is an archive.
+fn record_refused(workspace: &Workspace, store: &StoreOptions, chosen: &Chosen) {
+    let found = chosen.refused.values().flat_map(|error| match error {
+        Error::Credentials { found, .. } => found.as_slice(),
+        _ => &[],
+    });
+    let found: Vec<Credential> = found.cloned().collect();
+    record_block_if_there(workspace, store, &found);
 }
 
 fn refuse(chosen: &mut Chosen, refused: &BTreeMap<RepoPath, Refusal>) {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::archive::content_policy;
 use crate::cli::context::Context;
 use crate::cli::report::Report;
 use crate::cli::text::Text;
@@ -43,6 +44,8 @@ struct Line {
 /// Reads the configuration.
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Shown> {
     let config = &context.workspace.config;
+    // Rules and globs are known to the policy alone; whoever asks for the settings learns of it here.
+    content_policy(&context.workspace)?;
     let line = |value: Value| Line {
         key: value.key,
         value: value.shown,

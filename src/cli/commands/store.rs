@@ -21,7 +21,8 @@ const EXAMPLES: &str = "Examples:
   git codex-archive store _codex_ schema.xml --reason replaced --sidecar --dry-run
   git codex-archive store _codex_ assets/logo.psd --reason dead --detach-attributes
 
-All paths are archived in one deed: all of them or none. Where standard output is no terminal, the
+All paths are archived in one deed: all of them or none. Content with credentials is refused; [policy]
+in .codex/archive.toml says otherwise (docs/content-policy.md). Where standard output is no terminal, the
 answer is JSON.";
 
 /// The options of `store`.

@@ -8,13 +8,14 @@ use crate::backend::{Catalog, Driver, Ledger, LogHead, NewRecord, StoredRecord, 
 use crate::blob;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Refusal, Result};
-use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
+use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, Segment, link};
 use crate::fs::Spool;
 use crate::logging::Timer;
 use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 use crate::retry::Retry;
 
 use super::Content;
+use super::pen::{ATTEMPTS, Pen};
 
 /// An open archive.
 pub struct Archive {
@@ -34,6 +35,8 @@ pub struct Archive {
     /// Since when the deed at hand is measured, if durations are.
     pub(super) measured: Option<Stopwatch>,
     pub(super) measures: bool,
+    /// What signs the evidence, where it is signed.
+    pub(super) pen: Option<Pen>,
 }
 
 /// Who begins logs and changes schemas by itself.
@@ -180,11 +183,87 @@ impl Archive {
         deed: DeedId,
         mut work: impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
     ) -> Result<(T, Vec<(Record, Digest)>)> {
-        let now = self.now;
-        let (value, records, lines) = self
-            .transact(Some(&deed), |archive| archive.in_transaction(repo, deed, now, &mut work))?;
+        let start = (LogId::random(), DeedId::random());
+        let ((value, lines), records) = self.recorded(deed, |archive| {
+            let (value, records, lines) = archive.in_transaction(repo, deed, start, &mut work)?;
+            Ok(((value, lines), records))
+        })?;
         self.append_to_journal(&lines)?;
         Ok((value, records))
+    }
+
+    /// Runs `work`, which writes records, in a transaction; where evidence is signed, the signature
+    /// over the last of them is made before and goes into the same transaction.
+    fn recorded<T>(
+        &mut self,
+        deed: DeedId,
+        mut work: impl FnMut(&mut Self) -> Result<(T, Vec<(Record, Digest)>)>,
+    ) -> Result<(T, Vec<(Record, Digest)>)> {
+        let Some(pen) = self.pen.take() else { return self.transact(Some(&deed), work) };
+        let mut done = Ok(None);
+        for _ in 0..ATTEMPTS {
+            done = self.signed(&pen, deed, &mut work);
+            if !matches!(done, Ok(None)) {
+                break;
+            }
+        }
+        let overtaken = || pen.overtaken();
+        let done = done.and_then(|done| done.ok_or_else(overtaken));
+        self.pen = Some(pen);
+        done
+    }
+
+    /// One attempt; `None` when the log went on while the signature was made.
+    #[expect(clippy::type_complexity, reason = "the parts of a deed, used once")]
+    fn signed<T>(
+        &mut self,
+        pen: &Pen,
+        deed: DeedId,
+        work: &mut impl FnMut(&mut Self) -> Result<(T, Vec<(Record, Digest)>)>,
+    ) -> Result<Option<(T, Vec<(Record, Digest)>)>> {
+        let records = self.rehearse(|archive| work(archive).map(|(_, records)| records))?;
+        let inked = pen.sign(&records)?;
+        let mut overtaken = false;
+        let done = self.transact(Some(&deed), |archive| {
+            let (value, records) = work(archive)?;
+            let armored = inked.as_ref().and_then(|it| it.over(&records));
+            match (armored, records.last()) {
+                (Some(armored), Some((last, _))) => {
+                    archive.ledger().add_signature(&last.log, last.seq, armored)?;
+                }
+                (None, None) => {}
+                _ => {
+                    overtaken = true;
+                    return Err(pen.overtaken());
+                }
+            }
+            Ok((value, records))
+        });
+        if overtaken { Ok(None) } else { done.map(Some) }
+    }
+
+    /// Keeps the signature of a record that has none.
+    pub(super) fn put_signature(&mut self, log: &LogId, seq: u64, armored: &str) -> Result<()> {
+        self.transact(None, |archive| archive.ledger().put_signature(log, seq, armored))
+    }
+
+    /// Does `work` without signing: for a series of deeds whose last one is signed, and by the chain
+    /// all others with it.
+    pub(super) fn unsigned<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let pen = self.pen.take();
+        let done = work(self);
+        self.pen = pen;
+        done
+    }
+
+    /// The segment of records of one deed, with its signature.
+    pub(super) fn segment_of(&mut self, records: Vec<(Record, Digest)>) -> Result<Segment> {
+        let segment = Segment::new(records)?;
+        let signature = match segment.lines.last() {
+            Some((last, _)) => self.ledger().signature_of(&last.log, last.seq)?,
+            None => None,
+        };
+        Ok(segment.signed(signature))
     }
 
     /// Says that records came into the table that the journal lacks: the next deed appends them.
@@ -214,14 +293,15 @@ impl Archive {
         &mut self,
         repo: &str,
         deed: DeedId,
-        now: Timestamp,
+        start: (LogId, DeedId),
         work: &mut impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
     ) -> Result<(T, Vec<(Record, Digest)>, Vec<String>)> {
+        let now = self.now;
         let driver = self.driver.as_mut();
         let (value, deeds) = work(&mut Transaction { driver, now })?;
         let (events, items): (Vec<_>, Vec<_>) = deeds.into_iter().unzip();
         let mut lines = Vec::new();
-        let head = self.current_head(repo, now, &mut lines)?;
+        let head = self.current_head(repo, start, &mut lines)?;
         let records = self.append(&head, deed, now, events, &items, &mut lines)?;
         Ok((value, records, lines))
     }
@@ -231,7 +311,7 @@ impl Archive {
     fn current_head(
         &mut self,
         repo: &str,
-        now: Timestamp,
+        start: (LogId, DeedId),
         lines: &mut Vec<String>,
     ) -> Result<LogHead> {
         let home = self.home.clone();
@@ -251,17 +331,16 @@ impl Archive {
             Some(head) => Some(head),
             None => self.ledger().newest_log(repo)?,
         };
-        self.begin_log(repo, DeedId::random(), now, before.as_ref(), lines)
+        Ok(self.begin_log(repo, start, before.as_ref(), lines)?.0)
     }
 
     fn begin_log(
         &mut self,
         repo: &str,
-        deed: DeedId,
-        now: Timestamp,
+        (log, deed): (LogId, DeedId),
         after: Option<&LogHead>,
         lines: &mut Vec<String>,
-    ) -> Result<LogHead> {
+    ) -> Result<(LogHead, Vec<(Record, Digest)>)> {
         let archive = self.catalog().meta("archive")?.unwrap_or_default();
         let mut detail = Map::new();
         detail.insert("archive".to_owned(), json!(archive));
@@ -273,10 +352,11 @@ impl Archive {
         event.repo = (!repo.is_empty()).then(|| repo.to_owned());
         event.detail = Some(detail);
         let home = self.home.clone();
-        let empty = self.ledger().add_log(LogId::random(), repo, &home)?;
+        let empty = self.ledger().add_log(log, repo, &home)?;
+        let now = self.now;
         let records = self.append(&empty, deed, now, vec![event], &[None], lines)?;
         let (record, digest) = &records[0];
-        Ok(LogHead { seq: record.seq, digest: *digest, ..empty })
+        Ok((LogHead { seq: record.seq, digest: *digest, ..empty }, records))
     }
 
     fn append(
@@ -307,12 +387,12 @@ impl Archive {
 
     /// Begins a new log for `repo`, because the old one has a second writer.
     pub fn new_log(&mut self, repo: &str) -> Result<LogId> {
-        let (now, deed) = (self.now, DeedId::random());
-        let (head, lines) = self.transact(Some(&deed), |archive| {
+        let start = (LogId::random(), DeedId::random());
+        let ((head, lines), _) = self.recorded(start.1, |archive| {
             let mut lines = Vec::new();
             let before = archive.ledger().current_log(repo)?;
-            let head = archive.begin_log(repo, deed, now, before.as_ref(), &mut lines)?;
-            Ok((head, lines))
+            let (head, records) = archive.begin_log(repo, start, before.as_ref(), &mut lines)?;
+            Ok(((head, lines), records))
         })?;
         self.append_to_journal(&lines).map(|()| head.log)
     }

@@ -34,10 +34,15 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "initial", text: include_str!("migrations/0001_initial.sql") },
     Migration { version: 2, name: "writers", text: include_str!("migrations/0002_writers.sql") },
     Migration { version: 3, name: "indexes", text: include_str!("migrations/0003_indexes.sql") },
+    Migration {
+        version: 4,
+        name: "signatures",
+        text: include_str!("migrations/0005_signatures.sql"),
+    },
 ];
 
 /// The newest schema that this version knows.
-pub const LATEST_VERSION: i64 = 3;
+pub const LATEST_VERSION: i64 = 4;
 
 pub(super) const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
   version {id},

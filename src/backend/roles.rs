@@ -32,6 +32,7 @@ const TABLES: &[Rights] = &[
     Rights { table: "evidence_block", writer_updates: "" },
     Rights { table: "evidence", writer_updates: "" },
     Rights { table: "evidence_writer", writer_updates: "" },
+    Rights { table: "evidence_signature", writer_updates: "" },
 ];
 
 const VIEWS: &[&str] = &["artifact", "item"];

@@ -92,6 +92,13 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "evidence.sign",
+        kind: Kind::Switch,
+        default: Some("false"),
+        meaning: "Whether the evidence of each deed is signed, with the SSH key that git signs with.",
+        ..EMPTY
+    },
+    Key {
         name: "hooks.on_missing_archive",
         kind: Kind::Choice { words: &["note", "warn", "error"], also: &[("warning", "warn")] },
         default: Some("note"),

@@ -13,6 +13,7 @@ mod fields;
 mod journal;
 mod record;
 mod segment;
+mod statement;
 
 pub use action::Action;
 pub use chain::{ChainFault, Head, link, verify};
@@ -21,7 +22,8 @@ pub use event::Event;
 pub use fields::RecordFault;
 pub use journal::{Journal, JournalLine, JournalLines, LastLine, Tail};
 pub use record::{MAX_LINE_BYTES, Record, VERSION};
-pub use segment::{SEGMENT_FOLDER, Segment, SegmentFault, is_segment_path};
+pub use segment::{SEGMENT_FOLDER, Segment, SegmentFault, is_segment_path, segment_signed_by};
+pub use statement::{statement, statement_of_last};
 
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ mod others_stubs;
 mod pinned;
 mod places;
 mod recovery;
+mod signed;
 mod strict;
 mod sub_folder;
 mod two_clones;

@@ -57,6 +57,11 @@ impl Transaction<'_> {
     pub fn catalog(&mut self) -> Catalog<'_> {
         Catalog::new(self.driver)
     }
+
+    /// What stands beside the records.
+    pub fn ledger(&mut self) -> Ledger<'_> {
+        Ledger::new(self.driver)
+    }
 }
 
 impl Archive {

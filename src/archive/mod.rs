@@ -6,6 +6,8 @@
 mod agree;
 mod attributes;
 mod batch;
+mod check;
+mod checkpoint;
 mod content;
 mod detach;
 mod drop;
@@ -51,6 +53,8 @@ pub use batch::{
     BatchMark, BatchOptions, BatchRestoreOptions, BatchResults, BatchStoreOptions, ItemResult,
     OnError, Status, batch_restore, batch_store,
 };
+pub use check::{CheckReport, MAX_PROOF_BYTES, check};
+pub use checkpoint::{CheckpointReport, Proof, Sealed, checkpoint, prove_record};
 pub use content::Content;
 pub use drop::{DropOptions, DropReport, drop_stub};
 pub use evidence_sign::{SignReport, sign_segments};
@@ -63,6 +67,7 @@ pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};
 pub use migrate::{MigrateReport, Step as MigrationStep, migrate, migration_status};
+pub use output::{NewFile, Outside};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_content};

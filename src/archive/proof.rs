@@ -15,6 +15,7 @@ use crate::model::{Digest, Finding, LogId, Rule, Severity};
 mod journal;
 mod signatures;
 
+use super::checkpoint::checkpoint_faults;
 use super::fsck::{FsckReport, check_evidence};
 use super::{Archive, Workspace, segments};
 
@@ -90,6 +91,12 @@ const BAD_SIGNATURE: Rule = rule(
      force then.",
 );
 
+const CHECKPOINT_BROKEN: Rule = rule(
+    "checkpoint-broken",
+    Severity::Error,
+    "The archive's records are not the ones that a checkpoint of it was made of.",
+);
+
 /// The rules of `evidence verify`.
 pub const RULES: &[&Rule] = &[
     &TABLE_CHAIN,
@@ -107,6 +114,7 @@ pub const RULES: &[&Rule] = &[
     &TWO_WRITERS,
     &UNSIGNED,
     &BAD_SIGNATURE,
+    &CHECKPOINT_BROKEN,
 ];
 
 /// At most this many findings about one place: one cause can break every line behind it.
@@ -127,6 +135,8 @@ pub struct ProofReport {
     pub foreign_records: u64,
     /// Signatures of the table that were verified.
     pub signatures: u64,
+    /// Checkpoints whose root was computed again.
+    pub checkpoints: u64,
     /// The findings.
     pub findings: Vec<Finding>,
 }
@@ -147,6 +157,14 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
     journal::walk(&mut archive, workspace.is_embedded(), &mut report)?;
     tree(workspace, &mut archive, table.complaints.is_empty(), &mut report)?;
     signatures::judge(workspace, &mut archive, &mut report)?;
+    // A damaged record was told of above, and has no line to hash.
+    if table.complaints.is_empty() {
+        let (checkpoints, faults) = checkpoint_faults(&mut archive)?;
+        report.checkpoints = checkpoints;
+        let broken = faults.iter().map(|it| Finding::new(&CHECKPOINT_BROKEN, &*place, it));
+        let hint = "git codex-archive evidence log";
+        report.findings.extend(broken.map(|finding| finding.hint(hint)));
+    }
     report.ok = report.findings.iter().all(|finding| finding.severity < Severity::Error);
     Ok(report)
 }

@@ -33,6 +33,7 @@ const TABLES: &[Rights] = &[
     Rights { table: "evidence", writer_updates: "" },
     Rights { table: "evidence_writer", writer_updates: "" },
     Rights { table: "evidence_signature", writer_updates: "" },
+    Rights { table: "evidence_checkpoint", writer_updates: "" },
 ];
 
 const VIEWS: &[&str] = &["artifact", "item"];

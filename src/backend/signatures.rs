@@ -1,4 +1,4 @@
-//! Signatures over records, as they stand in the tables.
+//! Signatures over records, and checkpoints, as they stand in the tables.
 
 use crate::error::{Error, Result};
 use crate::model::LogId;
@@ -78,6 +78,40 @@ impl Ledger<'_> {
             })
         };
         rows.iter().map(signature).collect()
+    }
+
+    /// Keeps a checkpoint over the first `size` records; of two over the same the first stays.
+    pub fn keep_checkpoint(&mut self, size: u64, note: &str) -> Result<()> {
+        let sql = "SELECT COUNT(*) FROM evidence_checkpoint WHERE tree_size = ?";
+        if self.driver.query(sql, &[size.into()])?[0].int(0)? > 0 {
+            return Ok(());
+        }
+        let sql = "INSERT INTO evidence_checkpoint (tree_size, note) VALUES (?, ?)";
+        self.driver.execute(sql, &[size.into(), note.into()]).map(|_| ())
+    }
+
+    /// The smallest checkpoint over at least `size` records: how many it covers, and its note.
+    pub fn checkpoint_from(&mut self, size: u64) -> Result<Option<(u64, String)>> {
+        let order = "WHERE tree_size >= ? ORDER BY tree_size LIMIT 1";
+        self.checkpoint(order, &[size.into()])
+    }
+
+    /// The largest checkpoint.
+    pub fn last_checkpoint(&mut self) -> Result<Option<(u64, String)>> {
+        self.checkpoint("ORDER BY tree_size DESC LIMIT 1", &[])
+    }
+
+    fn checkpoint(
+        &mut self,
+        which: &str,
+        values: &[super::Value],
+    ) -> Result<Option<(u64, String)>> {
+        if !self.has_signatures()? {
+            return Ok(None);
+        }
+        let sql = format!("SELECT tree_size, note FROM evidence_checkpoint {which}");
+        let rows = self.driver.query(&sql, values)?;
+        rows.first().map(|row| Ok((row.unsigned(0)?, row.text(1)?.to_owned()))).transpose()
     }
 
     /// An archive that is only read may have the schema of an older version.

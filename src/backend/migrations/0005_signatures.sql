@@ -5,3 +5,9 @@ CREATE TABLE IF NOT EXISTS evidence_signature (
   armored {text} NOT NULL,
   PRIMARY KEY (log_id, seq)
 ){table};
+
+-- Checkpoints as they were given out: notes over the first records in the order of their rows.
+CREATE TABLE IF NOT EXISTS evidence_checkpoint (
+  tree_size BIGINT NOT NULL PRIMARY KEY,
+  note {text} NOT NULL
+){table};

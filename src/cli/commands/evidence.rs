@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::checkpoint::{self, CheckArgs, CheckpointArgs, ProveArgs};
 use super::verify::{ends, is_nothing, write_findings};
 use crate::archive::history::{Entry, history, last_deed};
 use crate::archive::proof::{ProofReport, prove};
@@ -58,6 +59,12 @@ enum Command {
     /// no signature, with the SSH key that git signs with
     #[command(after_help = EXAMPLES)]
     Sign,
+    /// Make a checkpoint over all records, to be kept outside
+    Checkpoint(CheckpointArgs),
+    /// Prove that a checkpoint covers a record, in a file that speaks for itself
+    Prove(ProveArgs),
+    /// Judge such a proof, without archive or repository
+    Check(CheckArgs),
     /// Print what a pull request has to cite
     #[command(after_help = EXAMPLES)]
     Cite {
@@ -77,6 +84,9 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
         Command::Digest { target } => ui.show(&digests(context, target.as_ref())?),
         Command::NewLog => ui.show(&new_log(context)?),
         Command::Sign => ui.show(&sign_segments(&context.workspace)?),
+        Command::Checkpoint(args) => checkpoint::make(context, args)?,
+        Command::Prove(args) => checkpoint::prove(context, args)?,
+        Command::Check(args) => checkpoint::judge(context, args)?,
         Command::Cite { range } => ui.show(&cite(context, range.as_deref())?),
     })
 }

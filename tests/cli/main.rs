@@ -11,6 +11,7 @@ mod bad_input;
 mod batch;
 mod batch_refusals;
 mod batch_stops;
+mod checkpoints;
 mod citations;
 mod config;
 mod credentials;

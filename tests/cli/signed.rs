@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::{TestRepo, have, is_embedded, sha256};
 
 /// Makes the key `name` in `repo`'s world and lets `repo` sign with it; gives its line of signers.
-fn key(repo: &TestRepo, name: &str) -> String {
+pub fn key(repo: &TestRepo, name: &str) -> String {
     let file = repo.world.path(name);
     let mut command = repo.world.command("ssh-keygen", &repo.world.path("."));
     command.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&file);

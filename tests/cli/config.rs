@@ -64,6 +64,12 @@ const ROWS: &[Row] = &[
         [same("one", "'one'"), same("/two", "'/two'"), same("../three", "'../three'")],
     ),
     row(
+        "evidence.sign",
+        &[],
+        &[],
+        [same("true", "true"), same("false", "false"), same("true", "true")],
+    ),
+    row(
         "hooks.on_missing_archive",
         &[],
         &[],

@@ -40,7 +40,7 @@ impl Signing {
             let Some(text) = file(repository, &tree, SIGNERS_PATH)? else { continue };
             match parse(&text) {
                 Ok(signers) => this.signers.push(signers),
-                Err(finding) => this.findings.push(finding),
+                Err(words) => this.findings.push(invalid(&words)),
             }
         }
         Ok(this)
@@ -84,16 +84,18 @@ impl Signing {
 /// What is wrong with the signers of `tree`, if it has some.
 pub fn judge_signers(repository: &Repository, tree: &Tree) -> Result<Option<Finding>> {
     let text = file(repository, tree, SIGNERS_PATH)?;
-    Ok(text.and_then(|text| parse(&text).err()))
+    Ok(text.and_then(|text| parse(&text).err()).map(|words| invalid(&words)))
 }
 
-fn parse(text: &[u8]) -> std::result::Result<Signers, Finding> {
-    let finding = |words: String| {
-        Finding::new(&rules::SIGNERS_INVALID, SIGNERS_PATH, escape_line(&words))
-            .hint(format!("git log --oneline -- ':/{SIGNERS_PATH}'"))
-    };
-    let text = str::from_utf8(text).map_err(|_| finding("it is not UTF-8".to_owned()))?;
-    Signers::parse(text).map_err(|error| finding(error.to_string()))
+/// The signers that `text` names, or what is wrong with it.
+fn parse(text: &[u8]) -> std::result::Result<Signers, String> {
+    let text = str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+    Signers::parse(text).map_err(|error| error.to_string())
+}
+
+fn invalid(words: &str) -> Finding {
+    Finding::new(&rules::SIGNERS_INVALID, SIGNERS_PATH, escape_line(words))
+        .hint(format!("git log --oneline -- ':/{SIGNERS_PATH}'"))
 }
 
 fn file(repository: &Repository, tree: &Tree, path: &str) -> Result<Option<Vec<u8>>> {

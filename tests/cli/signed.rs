@@ -133,7 +133,7 @@ fn an_unsigned_segment_is_a_finding_and_can_be_signed() {
     repo.file(".codex/archive.toml", &toml);
     let refused = repo.try_commit("retire").fails(1);
     refused.says("it has no signature, and the base wants one");
-    repo.archive(["evidence", "verify"]).fails(4).says("no signature covers the last");
+    repo.archive(["evidence", "verify"]).fails(4).says("no signature covers the last 2 records");
     repo.archive(["evidence", "sign"]).ok().says("Signed .codex/evidence/segments/");
     repo.try_commit("retire").ok();
     repo.archive(["evidence", "verify"]).ok();
@@ -227,4 +227,83 @@ fn the_table_keeps_its_signatures_and_shows_changed_ones() {
     repo.sql("UPDATE evidence_signature SET armored = replace(armored, 'A', 'B')");
     let proof = repo.archive(["--json", "evidence", "verify"]).fails(4);
     assert_eq!(rules(&proof), ["bad-signature"]);
+}
+
+/// Puts a script in ssh-keygen's place that does `first` once, and then signs.
+fn with_program(repo: &TestRepo, first: &str) {
+    let marker = repo.world.path("marker");
+    let script = format!(
+        "#!/bin/sh\nif [ ! -e '{0}' ]; then touch '{0}'; {first}; fi\n\
+         echo signed >> '{0}'\nexec ssh-keygen \"$@\"\n",
+        marker.display()
+    );
+    repo.script(".git/sign", &script);
+    let program = repo.top.join(".git/sign");
+    repo.git(["config", "gpg.ssh.program", program.to_str().unwrap()]).ok();
+}
+
+fn times_signed(repo: &TestRepo) -> usize {
+    fs::read_to_string(repo.world.path("marker")).unwrap().lines().count()
+}
+
+#[test]
+fn others_write_while_somebody_is_asked_to_sign() {
+    let Some(repo) = signing() else { return };
+    if !is_embedded() {
+        return;
+    }
+    let url = format!("sqlite:///{}", repo.world.path("shared.sqlite").display());
+    let repo = repo.env("CODEX_ARCHIVE_URL", &url);
+    let other = repo.clone_to("other");
+    with_key(&other, "marc");
+    let write = format!(
+        "cd '{}' && git codex-archive store _codex_ src/live.py --reason dead >/dev/null",
+        other.top.display()
+    );
+    repo.archive(["init"]).ok();
+    with_program(&repo, &write);
+    repo.store(&["src/old.py"]);
+    // The first signature was over a record that came to nothing.
+    assert_eq!(times_signed(&repo), 2);
+    let proof = repo.archive(["--json", "evidence", "verify"]);
+    assert_eq!(proof.json()["signatures"].as_u64(), Some(2), "{proof}");
+    let actions = repo.archive(["--json", "evidence", "log"]).ok().json();
+    let paths: Vec<_> =
+        actions["items"].as_array().unwrap().iter().map(|it| it["path"].clone()).collect();
+    assert_eq!(paths[..2], [serde_json::json!("src/old.py"), serde_json::json!("src/live.py")]);
+    repo.try_commit("retire").ok();
+    assert_eq!(rules(&repo.archive(RANGE).ok()), [""; 0]);
+}
+
+#[test]
+fn killed_while_somebody_is_asked_to_sign() {
+    let Some(repo) = signing() else { return };
+    let before = repo.journal();
+    with_program(&repo, "kill -9 $PPID; exit 1");
+    let line = ["store", "_codex_", "src/old.py", "--reason", "dead"];
+    assert_ne!(repo.archive(line).code, 0);
+    assert_eq!((repo.status(), repo.journal()), (String::new(), before));
+    repo.archive(line).ok();
+    repo.is_well();
+    assert_eq!(repo.archive(["--json", "evidence", "verify"]).ok().json()["signatures"], 1);
+}
+
+#[test]
+fn a_batch_of_restores_is_signed_once() {
+    let Some(repo) = signing() else { return };
+    repo.store(&["src/old.py", "src/live.py"]);
+    repo.try_commit("retire").ok();
+    with_program(&repo, "true");
+    repo.file("back.csv", "tombstone,output\nsrc/old.py,a\nsrc/live.py,b\n");
+    repo.archive(["batch-restore", "back.csv"]).ok();
+    assert_eq!(times_signed(&repo), 1);
+    repo.archive(["evidence", "verify"]).ok();
+    // The record of a failure waits for the next deed's signature.
+    repo.archive(["restore", "src/nothing.py"]).fails(5);
+    assert_eq!(times_signed(&repo), 1);
+    repo.archive(["evidence", "verify"])
+        .fails(4)
+        .says("no signature covers the last record of log");
+    repo.archive(["evidence", "sign"]).ok().says("Signed log");
+    repo.archive(["evidence", "verify"]).ok();
 }

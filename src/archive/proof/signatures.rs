@@ -43,8 +43,11 @@ pub(super) fn judge(
         }
         let is_covered = after >= head.seq;
         if workspace.config.signs_evidence() && own.contains(&head.log) && !is_covered {
-            let count = head.seq - after;
-            bare.push(format!("no signature covers the last {count} records of log {}", head.log));
+            let last = match head.seq - after {
+                1 => "record".to_owned(),
+                count => format!("{count} records"),
+            };
+            bare.push(format!("no signature covers the last {last} of log {}", head.log));
         }
     }
     let hint = "git codex-archive evidence log";

@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::model::LogId;
 
 use super::Ledger;
-use super::migrate::schema_version;
+use super::migrate::{MIGRATIONS, schema_version};
 
-/// The schema from which on there are signatures.
-const SIGNATURES_SINCE: i64 = 4;
+/// The name of the step that brought signatures and checkpoints.
+const STEP: &str = "signatures";
 
 /// A signature and the record it is over.
 #[derive(Debug, Clone)]
@@ -116,6 +116,8 @@ impl Ledger<'_> {
 
     /// An archive that is only read may have the schema of an older version.
     fn has_signatures(&mut self) -> Result<bool> {
-        Ok(schema_version(self.driver)? >= SIGNATURES_SINCE)
+        let step = MIGRATIONS.iter().find(|step| step.name == STEP);
+        let since = step.map_or(i64::MAX, |step| step.version);
+        Ok(schema_version(self.driver)? >= since)
     }
 }

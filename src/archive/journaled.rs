@@ -8,14 +8,14 @@ use crate::backend::{Catalog, Driver, Ledger, LogHead, NewRecord, StoredRecord, 
 use crate::blob;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Refusal, Result};
-use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, Segment, link};
+use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
 use crate::fs::Spool;
 use crate::logging::Timer;
 use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 use crate::retry::Retry;
 
 use super::Content;
-use super::pen::{ATTEMPTS, Pen};
+use super::pen::Pen;
 
 /// An open archive.
 pub struct Archive {
@@ -195,80 +195,6 @@ impl Archive {
         })?;
         self.append_to_journal(&lines)?;
         Ok((value, records))
-    }
-
-    /// Runs `work`, which writes records, in a transaction; where evidence is signed, the signature
-    /// over the last of them is made before and goes into the same transaction.
-    fn recorded<T>(
-        &mut self,
-        deed: DeedId,
-        mut work: impl FnMut(&mut Self) -> Result<(T, Vec<(Record, Digest)>)>,
-    ) -> Result<(T, Vec<(Record, Digest)>)> {
-        let Some(pen) = self.pen.take() else { return self.transact(Some(&deed), work) };
-        let mut done = Ok(None);
-        for _ in 0..ATTEMPTS {
-            done = self.signed(&pen, deed, &mut work);
-            if !matches!(done, Ok(None)) {
-                break;
-            }
-        }
-        let overtaken = || pen.overtaken();
-        let done = done.and_then(|done| done.ok_or_else(overtaken));
-        self.pen = Some(pen);
-        done
-    }
-
-    /// One attempt; `None` when the log went on while the signature was made.
-    #[expect(clippy::type_complexity, reason = "the parts of a deed, used once")]
-    fn signed<T>(
-        &mut self,
-        pen: &Pen,
-        deed: DeedId,
-        work: &mut impl FnMut(&mut Self) -> Result<(T, Vec<(Record, Digest)>)>,
-    ) -> Result<Option<(T, Vec<(Record, Digest)>)>> {
-        let records = self.rehearse(|archive| work(archive).map(|(_, records)| records))?;
-        let inked = pen.sign(&records)?;
-        let mut overtaken = false;
-        let done = self.transact(Some(&deed), |archive| {
-            let (value, records) = work(archive)?;
-            let armored = inked.as_ref().and_then(|it| it.over(&records));
-            match (armored, records.last()) {
-                (Some(armored), Some((last, _))) => {
-                    archive.ledger().add_signature(&last.log, last.seq, armored)?;
-                }
-                (None, None) => {}
-                _ => {
-                    overtaken = true;
-                    return Err(pen.overtaken());
-                }
-            }
-            Ok((value, records))
-        });
-        if overtaken { Ok(None) } else { done.map(Some) }
-    }
-
-    /// Keeps the signature of a record that has none.
-    pub(super) fn put_signature(&mut self, log: &LogId, seq: u64, armored: &str) -> Result<()> {
-        self.transact(None, |archive| archive.ledger().put_signature(log, seq, armored))
-    }
-
-    /// Does `work` without signing: for a series of deeds whose last one is signed, and by the chain
-    /// all others with it.
-    pub(super) fn unsigned<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let pen = self.pen.take();
-        let done = work(self);
-        self.pen = pen;
-        done
-    }
-
-    /// The segment of records of one deed, with its signature.
-    pub(super) fn segment_of(&mut self, records: Vec<(Record, Digest)>) -> Result<Segment> {
-        let segment = Segment::new(records)?;
-        let signature = match segment.lines.last() {
-            Some((last, _)) => self.ledger().signature_of(&last.log, last.seq)?,
-            None => None,
-        };
-        Ok(segment.signed(signature))
     }
 
     /// Says that records came into the table that the journal lacks: the next deed appends them.

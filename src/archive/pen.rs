@@ -9,15 +9,15 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::evidence::{Record, statement_of_last};
+use crate::evidence::{Record, Segment, statement_of_last};
 use crate::git::SigningKey;
-use crate::model::Digest;
+use crate::model::{DeedId, Digest, LogId};
 
-use super::Workspace;
 use super::sign::{OwnSignature, sign_with};
+use super::{Archive, Workspace};
 
 /// How often others may get ahead while a signature is made.
-pub(super) const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 5;
 
 /// A key, and a place for the files of the program that signs.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Pen {
 
 /// A signature over one record.
 #[derive(Debug)]
-pub(super) struct Inked {
+struct Inked {
     digest: Digest,
     armored: String,
 }
@@ -47,7 +47,7 @@ impl Pen {
     }
 
     /// Signs the last of `records`; `None` when there are none.
-    pub(super) fn sign(&self, records: &[(Record, Digest)]) -> Result<Option<Inked>> {
+    fn sign(&self, records: &[(Record, Digest)]) -> Result<Option<Inked>> {
         let (Some(statement), Some((_, digest))) = (statement_of_last(records), records.last())
         else {
             return Ok(None);
@@ -58,7 +58,7 @@ impl Pen {
     }
 
     /// Others got ahead again and again.
-    pub(super) fn overtaken(&self) -> Error {
+    fn overtaken(&self) -> Error {
         Error::CannotSign {
             why: format!("others wrote to the log {ATTEMPTS} times before {} was done", self.key),
         }
@@ -67,8 +67,84 @@ impl Pen {
 
 impl Inked {
     /// The signature, if it is over the last of `records`.
-    pub(super) fn over(&self, records: &[(Record, Digest)]) -> Option<&str> {
+    fn over(&self, records: &[(Record, Digest)]) -> Option<&str> {
         let is_last = records.last().is_some_and(|(_, digest)| *digest == self.digest);
         is_last.then_some(self.armored.as_str())
+    }
+}
+
+impl Archive {
+    /// Runs `work`, which writes records, in a transaction; where evidence is signed, the signature
+    /// over the last of them is made before and goes into the same transaction.
+    pub(super) fn recorded<T>(
+        &mut self,
+        deed: DeedId,
+        mut work: impl FnMut(&mut Self) -> Result<(T, Vec<(Record, Digest)>)>,
+    ) -> Result<(T, Vec<(Record, Digest)>)> {
+        let Some(pen) = self.pen.take() else { return self.transact(Some(&deed), work) };
+        let mut done = Ok(None);
+        for _ in 0..ATTEMPTS {
+            done = self.signed(&pen, deed, &mut work);
+            if !matches!(done, Ok(None)) {
+                break;
+            }
+        }
+        let overtaken = || pen.overtaken();
+        let done = done.and_then(|done| done.ok_or_else(overtaken));
+        self.pen = Some(pen);
+        done
+    }
+
+    /// One attempt; `None` when the log went on while the signature was made.
+    #[expect(clippy::type_complexity, reason = "the parts of a deed, used once")]
+    fn signed<T>(
+        &mut self,
+        pen: &Pen,
+        deed: DeedId,
+        work: &mut impl FnMut(&mut Self) -> Result<(T, Vec<(Record, Digest)>)>,
+    ) -> Result<Option<(T, Vec<(Record, Digest)>)>> {
+        let records = self.rehearse(|archive| work(archive).map(|(_, records)| records))?;
+        let inked = pen.sign(&records)?;
+        let mut overtaken = false;
+        let done = self.transact(Some(&deed), |archive| {
+            let (value, records) = work(archive)?;
+            let armored = inked.as_ref().and_then(|it| it.over(&records));
+            match (armored, records.last()) {
+                (Some(armored), Some((last, _))) => {
+                    archive.ledger().add_signature(&last.log, last.seq, armored)?;
+                }
+                (None, None) => {}
+                _ => {
+                    overtaken = true;
+                    return Err(pen.overtaken());
+                }
+            }
+            Ok((value, records))
+        });
+        if overtaken { Ok(None) } else { done.map(Some) }
+    }
+
+    /// Keeps the signature of a record that has none.
+    pub(super) fn put_signature(&mut self, log: &LogId, seq: u64, armored: &str) -> Result<()> {
+        self.transact(None, |archive| archive.ledger().put_signature(log, seq, armored))
+    }
+
+    /// Does `work` without signing: for a series of deeds whose last one is signed, and by the chain
+    /// all others with it.
+    pub(super) fn unsigned<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let pen = self.pen.take();
+        let done = work(self);
+        self.pen = pen;
+        done
+    }
+
+    /// The segment of records of one deed, with its signature.
+    pub(super) fn segment_of(&mut self, records: Vec<(Record, Digest)>) -> Result<Segment> {
+        let segment = Segment::new(records)?;
+        let signature = match segment.lines.last() {
+            Some((last, _)) => self.ledger().signature_of(&last.log, last.seq)?,
+            None => None,
+        };
+        Ok(segment.signed(signature))
     }
 }

@@ -12,6 +12,9 @@ use crate::model::{GitOid, RepoPath, TombstoneId};
 use crate::policy::NAMESPACE;
 use crate::policy::signature::made_by;
 
+/// The largest file that is read as a signature, in bytes.
+const MAX_SIGNATURE_BYTES: u64 = 64 << 10;
+
 /// A file in the folder of segments that is not a valid segment.
 #[derive(Debug)]
 pub struct BadSegment {
@@ -69,7 +72,9 @@ fn signature_among(
 ) -> Result<Option<String>> {
     let mut found = None;
     for (_, oid) in versions {
-        let bytes = repository.blob(oid)?.unwrap_or_default();
+        // What is larger is no signature, and is not held in memory to find that out.
+        let is_small = repository.blob_size(oid)?.is_some_and(|size| size <= MAX_SIGNATURE_BYTES);
+        let bytes = if is_small { repository.blob(oid)?.unwrap_or_default() } else { Vec::new() };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let statement = statement_of_last(&segment.lines).unwrap_or_default();
         if made_by(statement.as_bytes(), &text, NAMESPACE).is_ok() {

@@ -162,7 +162,6 @@ fn judge_stub(
 /// Judges what is signed by HEAD's signers. What was recorded before anything of its log was signed
 /// may be unsigned.
 fn signatures(segments: &[Segment], signing: &Signing, findings: &mut Vec<Finding>) {
-    findings.extend(signing.findings.iter().cloned());
     let mut signed_since: BTreeMap<LogId, u64> = BTreeMap::new();
     for segment in segments.iter().filter(|segment| segment.signature.is_some()) {
         let Some((last, _)) = segment.lines.last() else { continue };
@@ -176,7 +175,11 @@ fn signatures(segments: &[Segment], signing: &Signing, findings: &mut Vec<Findin
             .and_then(|(last, _)| signed_since.get(&last.log).map(|since| last.seq >= *since));
         since == Some(true)
     };
-    findings.extend(segments.iter().filter(is_judged).filter_map(|it| signing.judge(it)));
+    let judged: Vec<&Segment> = segments.iter().filter(is_judged).collect();
+    if !judged.is_empty() {
+        findings.extend(signing.findings.iter().cloned());
+    }
+    findings.extend(judged.into_iter().filter_map(|segment| signing.judge(segment)));
 }
 
 fn two_writers(segments: &[Segment], findings: &mut Vec<Finding>) {

@@ -171,7 +171,6 @@ impl Judge<'_> {
         let files = changes.added_segments.iter().map(|(path, oid)| (path.clone(), *oid));
         let (good, bad) = segments::load(repository, files)?;
         let signing = Signing::at(repository, &self.question.bases)?;
-        self.findings.extend(signing.findings.iter().cloned());
         for bad in bad.into_iter().filter(|bad| changes.new_segments.contains(&bad.path)) {
             if let Some(segment) = self.signed_late(&bad.path)? {
                 self.findings.extend(signing.judge(&segment));
@@ -190,6 +189,10 @@ impl Judge<'_> {
         self.check_originality(&good, known, changes);
         let new = good.into_iter().filter(|it| changes.new_segments.contains(&it.path));
         let new: Vec<Segment> = new.collect();
+        // A base whose signers cannot be read must be mended, which adds no segment.
+        if !new.is_empty() {
+            self.findings.extend(signing.findings.iter().cloned());
+        }
         self.findings.extend(new.iter().filter_map(|segment| signing.judge(segment)));
         Ok(new)
     }

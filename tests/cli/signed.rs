@@ -173,6 +173,7 @@ fn a_signature_that_was_changed_or_taken_away_is_named() {
         (whole.replacen(first, &first[..first.len() - 4], 1), "it is no signature of SSH"),
         (String::new(), "it is no signature of SSH"),
         (whole.lines().take(3).collect(), "it is no signature of SSH"),
+        (whole.repeat(1000), "it is no signature of SSH"),
     ] {
         repo.file(&path, changed).git(["add", &path]).ok();
         repo.try_commit("retire").fails(1).says("bad-signature").says(says);
@@ -187,6 +188,22 @@ fn a_signature_that_was_changed_or_taken_away_is_named() {
     assert_eq!(repo.status(), "");
     repo.file(&path, format!("{whole}\n")).git(["add", &path]).ok();
     repo.try_commit("spaces").fails(1).says("it has other bytes than before");
+}
+
+#[test]
+fn signers_that_cannot_be_read_can_be_mended() {
+    let Some(repo) = signing() else { return };
+    let whole = repo.read(".codex/allowed_signers");
+    repo.append(".codex/allowed_signers", "nobody\n").git(["add", "-A"]).ok();
+    repo.try_commit("broken").fails(1).says("signers-invalid");
+    repo.git(["commit", "-q", "--no-verify", "-m", "forced"]).ok();
+    repo.store(&["src/old.py"]);
+    repo.try_commit("retire").fails(1).says(".codex/allowed_signers:2");
+    repo.archive(["undo"]).ok();
+    repo.file(".codex/allowed_signers", whole).git(["add", "-A"]).ok();
+    repo.try_commit("mended").ok();
+    repo.store(&["src/old.py"]);
+    repo.try_commit("retire").ok();
 }
 
 #[test]

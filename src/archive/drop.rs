@@ -6,7 +6,7 @@ use std::fs;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::evidence::{Action, Event, Record, Segment};
+use crate::evidence::{Action, Event, Record};
 use crate::fs::{Folder, Seen, There};
 use crate::git::{IndexScope, Repository};
 use crate::logging::About;
@@ -185,10 +185,11 @@ fn drop_at(
     intent.write(workspace)?;
     let row = in_archive.then_some(item.row_id);
     let event = event(options, item, &path);
-    let ((), records) =
-        archive.journaled(&item.repo, deed, |_| Ok(((), vec![(event.clone(), row)])))?;
+    let ((), records) = archive
+        .journaled(&item.repo, deed, |_| Ok(((), vec![(event.clone(), row)])))
+        .inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let evidence = records[0].1.to_string();
-    let segment = Segment::new(records)?;
+    let segment = archive.segment_of(records)?;
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     take_steps(ACTION, workspace, archive, &intent, &steps, Some(&segment))?;
     let replaced = !stub_stands && fs::symlink_metadata(workspace.top.join(path.as_path())).is_ok();

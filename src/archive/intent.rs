@@ -143,6 +143,15 @@ impl Intent {
         files::remove_file(&self.file(workspace))
     }
 
+    /// Removes the intent of a deed that ended in `error`, if that says that it was not recorded: its
+    /// signature was not made. After another error the record may have become durable.
+    pub fn remove_if_unsigned(&self, workspace: &Workspace, error: &Error) {
+        if matches!(error, Error::Signing { .. } | Error::CannotSign { .. }) {
+            // Where it stays, the next command finds out the same.
+            let _ = self.remove(workspace);
+        }
+    }
+
     /// Whether it is about the work tree of `workspace`, wherever that stood.
     pub fn is_of(&self, workspace: &Workspace) -> bool {
         match &self.git_dir {

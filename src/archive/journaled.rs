@@ -17,6 +17,7 @@ use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
 use crate::retry::Retry;
 
 use super::Content;
+use super::pen::Pen;
 
 /// An open archive.
 pub struct Archive {
@@ -38,6 +39,8 @@ pub struct Archive {
     pub(super) measures: bool,
     /// The version of its schema; whoever may write has brought it up to date.
     pub(super) schema: i64,
+    /// What signs the evidence, where it is signed.
+    pub(super) pen: Option<Pen>,
 }
 
 /// Who begins logs and changes schemas by itself.
@@ -62,6 +65,11 @@ impl Transaction<'_> {
     /// Items and artifacts.
     pub fn catalog(&mut self) -> Catalog<'_> {
         Catalog::new(self.driver)
+    }
+
+    /// What stands beside the records.
+    pub fn ledger(&mut self) -> Ledger<'_> {
+        Ledger::new(self.driver)
     }
 }
 
@@ -201,9 +209,11 @@ impl Archive {
         deed: DeedId,
         mut work: impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
     ) -> Result<(T, Vec<(Record, Digest)>)> {
-        let now = self.now;
-        let (value, records, lines) = self
-            .transact(Some(&deed), |archive| archive.in_transaction(repo, deed, now, &mut work))?;
+        let start = (LogId::random(), DeedId::random());
+        let ((value, lines), records) = self.recorded(deed, |archive| {
+            let (value, records, lines) = archive.in_transaction(repo, deed, start, &mut work)?;
+            Ok(((value, lines), records))
+        })?;
         self.append_to_journal(&lines)?;
         Ok((value, records))
     }
@@ -235,14 +245,15 @@ impl Archive {
         &mut self,
         repo: &str,
         deed: DeedId,
-        now: Timestamp,
+        start: (LogId, DeedId),
         work: &mut impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
     ) -> Result<(T, Vec<(Record, Digest)>, Vec<String>)> {
+        let now = self.now;
         let driver = self.driver.as_mut();
         let (value, deeds) = work(&mut Transaction { driver, now })?;
         let (events, items): (Vec<_>, Vec<_>) = deeds.into_iter().unzip();
         let mut lines = Vec::new();
-        let head = self.current_head(repo, now, &mut lines)?;
+        let head = self.current_head(repo, start, &mut lines)?;
         let records = self.append(&head, deed, now, events, &items, &mut lines)?;
         Ok((value, records, lines))
     }
@@ -252,7 +263,7 @@ impl Archive {
     fn current_head(
         &mut self,
         repo: &str,
-        now: Timestamp,
+        start: (LogId, DeedId),
         lines: &mut Vec<String>,
     ) -> Result<LogHead> {
         let home = self.home.clone();
@@ -272,17 +283,16 @@ impl Archive {
             Some(head) => Some(head),
             None => self.ledger().newest_log(repo)?,
         };
-        self.begin_log(repo, DeedId::random(), now, before.as_ref(), lines)
+        Ok(self.begin_log(repo, start, before.as_ref(), lines)?.0)
     }
 
     fn begin_log(
         &mut self,
         repo: &str,
-        deed: DeedId,
-        now: Timestamp,
+        (log, deed): (LogId, DeedId),
         after: Option<&LogHead>,
         lines: &mut Vec<String>,
-    ) -> Result<LogHead> {
+    ) -> Result<(LogHead, Vec<(Record, Digest)>)> {
         let archive = self.catalog().meta("archive")?.unwrap_or_default();
         let mut detail = Map::new();
         detail.insert("archive".to_owned(), json!(archive));
@@ -294,10 +304,11 @@ impl Archive {
         event.repo = (!repo.is_empty()).then(|| repo.to_owned());
         event.detail = Some(detail);
         let home = self.home.clone();
-        let empty = self.ledger().add_log(LogId::random(), repo, &home)?;
+        let empty = self.ledger().add_log(log, repo, &home)?;
+        let now = self.now;
         let records = self.append(&empty, deed, now, vec![event], &[None], lines)?;
         let (record, digest) = &records[0];
-        Ok(LogHead { seq: record.seq, digest: *digest, ..empty })
+        Ok((LogHead { seq: record.seq, digest: *digest, ..empty }, records))
     }
 
     fn append(
@@ -328,12 +339,12 @@ impl Archive {
 
     /// Begins a new log for `repo`, because the old one has a second writer.
     pub fn new_log(&mut self, repo: &str) -> Result<LogId> {
-        let (now, deed) = (self.now, DeedId::random());
-        let (head, lines) = self.transact(Some(&deed), |archive| {
+        let start = (LogId::random(), DeedId::random());
+        let ((head, lines), _) = self.recorded(start.1, |archive| {
             let mut lines = Vec::new();
             let before = archive.ledger().current_log(repo)?;
-            let head = archive.begin_log(repo, deed, now, before.as_ref(), &mut lines)?;
-            Ok((head, lines))
+            let (head, records) = archive.begin_log(repo, start, before.as_ref(), &mut lines)?;
+            Ok(((head, lines), records))
         })?;
         self.append_to_journal(&lines).map(|()| head.log)
     }

@@ -6,10 +6,13 @@
 mod agree;
 mod attributes;
 mod batch;
+mod check;
+mod checkpoint;
 mod content;
 mod credentials;
 mod detach;
 mod drop;
+mod evidence_sign;
 mod explain;
 mod export;
 mod find;
@@ -28,6 +31,7 @@ mod loose;
 mod migrate;
 mod opening;
 mod output;
+mod pen;
 pub mod proof;
 mod ready;
 mod reconcile;
@@ -51,9 +55,12 @@ pub use batch::{
     BatchMark, BatchOptions, BatchRestoreOptions, BatchResults, BatchStoreOptions, ItemResult,
     OnError, Status, batch_restore, batch_store,
 };
+pub use check::{CheckReport, MAX_PROOF_BYTES, check};
+pub use checkpoint::{CheckpointReport, Proof, Sealed, checkpoint, prove_record};
 pub use content::Content;
 pub use credentials::{CredentialSeen, content_policy};
 pub use drop::{DropOptions, DropReport, drop_stub};
+pub use evidence_sign::{SignReport, sign_segments};
 pub use export::{ExportReport, export, export_metadata};
 pub use find::{Found, find, stub_at};
 pub use fsck::{FsckOptions, FsckReport, fsck};
@@ -63,6 +70,7 @@ pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};
 pub use migrate::{MigrateReport, Step as MigrationStep, migrate, migration_status};
+pub use output::{NewFile, Outside};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_content};

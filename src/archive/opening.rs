@@ -15,6 +15,7 @@ use crate::fs as files;
 use crate::model::CloneId;
 
 use super::journaled::PROGRAM;
+use super::pen::Pen;
 use super::{Archive, ArchivePlace, Workspace, migrate};
 
 /// The home of the logs on a server: it cannot be copied with a clone.
@@ -185,6 +186,7 @@ impl Archive {
             measures: workspace.config.measures(),
             apart,
             schema: LATEST_VERSION,
+            pen: if writes { Pen::of(workspace)? } else { None },
         })
     }
 }

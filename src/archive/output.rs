@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Refusal, Result};
-use crate::fs::{self as files, Folder, Seen, TempFile, There};
+use crate::fs::{self as files, Executable, Folder, Seen, TempFile, There};
 use crate::model::{Item, escape_line, names_git_folder};
 
 use super::Workspace;
@@ -95,6 +95,43 @@ impl Target {
                 Err(Error::refused(ACTION, &*self.shown, Refusal::NotRegular { what }))
             }
         }
+    }
+}
+
+/// A file that is not there yet, for a document.
+pub struct NewFile {
+    action: &'static str,
+    target: Target,
+}
+
+impl NewFile {
+    /// The place of `given`, as seen from the current directory; something there is refused.
+    pub fn at(
+        action: &'static str,
+        workspace: &Workspace,
+        outside: Outside,
+        given: &Path,
+    ) -> Result<Self> {
+        let target = contained(action, workspace, outside, &workspace.cwd.join(given))?;
+        match target.seen()? {
+            None => Ok(Self { action, target }),
+            Some(_) => Err(Error::refused(action, target.shown, Refusal::Exists)),
+        }
+    }
+
+    /// Writes `bytes`, durably, unless something came to stand there; returns the name.
+    pub fn write(self, bytes: &[u8]) -> Result<String> {
+        let folder = self.target.make_folder()?;
+        let mut temp = folder.temp(Executable::No)?;
+        temp.write_synced(bytes)?;
+        match temp.publish_new(&self.target.file) {
+            Err(_) if self.target.seen()?.is_some() => {
+                return Err(Error::refused(self.action, self.target.shown, Refusal::Exists));
+            }
+            done => done?,
+        }
+        folder.sync()?;
+        Ok(self.target.shown)
     }
 }
 

@@ -13,7 +13,9 @@ use crate::evidence::Record;
 use crate::model::{Digest, Finding, LogId, Rule, Severity};
 
 mod journal;
+mod signatures;
 
+use super::checkpoint::checkpoint_faults;
 use super::fsck::{FsckReport, check_evidence};
 use super::{Archive, Workspace, segments};
 
@@ -76,6 +78,25 @@ const TWO_WRITERS: Rule = rule(
     "Two different records follow the same one: two copies of the archive wrote one log.",
 );
 
+const UNSIGNED: Rule = rule(
+    "unsigned",
+    Severity::Error,
+    "Evidence is to be signed (`[evidence] sign`), and no signature covers the last records of this \
+     clone's log.",
+);
+const BAD_SIGNATURE: Rule = rule(
+    "bad-signature",
+    Severity::Error,
+    "A signature is not one over its record, by a key that HEAD's `.codex/allowed_signers` had in \
+     force then.",
+);
+
+const CHECKPOINT_BROKEN: Rule = rule(
+    "checkpoint-broken",
+    Severity::Error,
+    "The archive's records are not the ones that a checkpoint of it was made of.",
+);
+
 /// The rules of `evidence verify`.
 pub const RULES: &[&Rule] = &[
     &TABLE_CHAIN,
@@ -91,6 +112,9 @@ pub const RULES: &[&Rule] = &[
     &SEGMENT_INVALID,
     &SEGMENT_DIFFERS,
     &TWO_WRITERS,
+    &UNSIGNED,
+    &BAD_SIGNATURE,
+    &CHECKPOINT_BROKEN,
 ];
 
 /// At most this many findings about one place: one cause can break every line behind it.
@@ -109,6 +133,10 @@ pub struct ProofReport {
     pub segments: u64,
     /// Records of those segments that are of other archives' logs.
     pub foreign_records: u64,
+    /// Signatures of the table that were verified.
+    pub signatures: u64,
+    /// Checkpoints whose root was computed again.
+    pub checkpoints: u64,
     /// The findings.
     pub findings: Vec<Finding>,
 }
@@ -128,6 +156,15 @@ pub fn prove(workspace: &Workspace) -> Result<ProofReport> {
     // On a file that several clones share the rows between ours are theirs.
     journal::walk(&mut archive, workspace.is_embedded(), &mut report)?;
     tree(workspace, &mut archive, table.complaints.is_empty(), &mut report)?;
+    signatures::judge(workspace, &mut archive, &mut report)?;
+    // A damaged record was told of above, and has no line to hash.
+    if table.complaints.is_empty() {
+        let (checkpoints, faults) = checkpoint_faults(&mut archive)?;
+        report.checkpoints = checkpoints;
+        let broken = faults.iter().map(|it| Finding::new(&CHECKPOINT_BROKEN, &*place, it));
+        let hint = "git codex-archive evidence log";
+        report.findings.extend(broken.map(|finding| finding.hint(hint)));
+    }
     report.ok = report.findings.iter().all(|finding| finding.severity < Severity::Error);
     Ok(report)
 }

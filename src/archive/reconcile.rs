@@ -11,12 +11,10 @@ use serde::Serialize;
 
 use crate::backend::{NewBatch, NewItem};
 use crate::error::Result;
-use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment};
+use crate::evidence::{Action, Event, Record, SEGMENT_FOLDER, Segment, segment_signed_by};
 use crate::git::{AttributeSource, IndexScope, Repository};
 use crate::logging::About;
-use crate::model::{
-    Actor, DeedId, Digest, GitOid, LogId, Reason, RepoLabel, RepoPath, TombstoneId,
-};
+use crate::model::{Actor, DeedId, GitOid, LogId, Reason, RepoLabel, RepoPath, TombstoneId};
 use crate::tombstone::{self, MAX_STUB_BYTES, Tombstone};
 
 use super::explain::{explain_absent, explain_stubs};
@@ -164,7 +162,12 @@ fn put_back_segments(
         let entries = repository.list_tree(&commit, Some(SEGMENT_FOLDER))?;
         wanted.extend(entries.into_iter().map(|entry| (entry.path, entry.oid)));
     }
-    let (segments, _) = segments::load(repository, wanted.difference(&staged).cloned())?;
+    let mut missing: BTreeSet<_> = wanted.difference(&staged).cloned().collect();
+    // A signature alone is no segment: the one that it is of comes with it.
+    let signed: BTreeSet<RepoPath> =
+        missing.iter().filter_map(|(path, _)| segment_signed_by(path)).collect();
+    missing.extend(wanted.iter().filter(|(path, _)| signed.contains(path)).cloned());
+    let (segments, _) = segments::load(repository, missing)?;
     put_back(workspace, repository, segments, report)
 }
 
@@ -177,8 +180,7 @@ fn put_back_files(
 ) -> Result<()> {
     let (segments, _) = segments::in_index(repository)?;
     for segment in segments {
-        let stands = tree::digest_on_disk(&workspace.top, &segment.path)?;
-        if stands != Some(Digest::of(&segment.render()?)) {
+        if !tree::has_segment(&workspace.top, &segment)? {
             tree::write_segment(&workspace.top, &segment)?;
             report.segments_put_back.push(segment.path.to_string());
         }
@@ -235,11 +237,12 @@ fn put_back(
     }
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.lines.len()));
     segments.retain(|segment| add(segment));
+    let mut paths = Vec::new();
     for segment in &segments {
         tree::write_segment(&workspace.top, segment)?;
         report.segments_put_back.push(segment.path.to_string());
+        paths.extend(segment.files()?.into_iter().map(|(path, _)| path));
     }
-    let paths: Vec<RepoPath> = segments.into_iter().map(|segment| segment.path).collect();
     if paths.is_empty() { Ok(()) } else { repository.stage(&paths) }
 }
 
@@ -362,7 +365,7 @@ fn write(
         }
         Ok(((), deeds))
     })?;
-    let segment = Segment::new(records)?;
+    let segment = archive.segment_of(records)?;
     tree::apply(ACTION, &workspace.top, Some(repository), &[], Some(&segment))?;
     report.evidence_segment = Some(segment.path.to_string());
     Ok(())

@@ -78,7 +78,7 @@ fn settle_without_tree(
     let records = records_of(archive, &intent.deed)?;
     let was_staged = match (&workspace.repository, records.first()) {
         (Some(repository), Some((record, _))) if record.event.belongs_in_segment() => {
-            is_in_git(repository, &Segment::new(records.clone())?)?
+            is_in_git(repository, &archive.segment_of(records.clone())?)?
         }
         _ => false,
     };
@@ -125,7 +125,7 @@ pub(super) fn settle(
     let repository = workspace.repository.as_ref();
     let segment = match (repository, records.first()) {
         (Some(_), Some((record, _))) if record.event.belongs_in_segment() => {
-            Some(Segment::new(records.clone())?)
+            Some(archive.segment_of(records.clone())?)
         }
         _ => None,
     };
@@ -211,7 +211,10 @@ pub fn segment_of_last(
     let stored = archive.ledger().records_about(item.row_id)?;
     let records = stored.iter().map(record_of).collect::<Result<Vec<_>>>()?;
     match records.iter().rev().find(|record| record.event.action == *action) {
-        Some(record) => Segment::new(records_of(archive, &record.deed)?).map(Some),
+        Some(record) => {
+            let records = records_of(archive, &record.deed)?;
+            archive.segment_of(records).map(Some)
+        }
         None => Ok(None),
     }
 }

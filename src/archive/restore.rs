@@ -117,9 +117,17 @@ fn record_failure(
     archive: &mut Archive,
     error: &Error,
 ) {
+    // Without its signature nothing was done.
+    if matches!(error, Error::Signing { .. } | Error::CannotSign { .. }) {
+        return;
+    }
     let label = workspace.label().map_or("", |label| label.as_str());
     let event = failure(&options.actor, label, &options.id.to_string_lossy(), &error.to_string());
-    let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
+    let deed = DeedId::random();
+    // The next deed's signature covers it.
+    let _ = archive.unsigned(|archive| {
+        archive.journaled(label, deed, |_| Ok(((), vec![(event.clone(), None)])))
+    });
 }
 
 /// The RESTORE_FAIL of what was given as `id`.
@@ -223,7 +231,7 @@ fn record(
         Ok(((), vec![(event.clone(), row)]))
     })?;
     let digest = records[0].1.to_string();
-    let segment = if staged.is_some() { Some(Segment::new(records)?) } else { None };
+    let segment = if staged.is_some() { Some(archive.segment_of(records)?) } else { None };
     Ok((segment, digest))
 }
 
@@ -361,7 +369,8 @@ fn stage(
     let deed = DeedId::random();
     let intent = Intent::about(workspace, Action::Restore.as_str(), deed, item, &steps);
     intent.write(workspace)?;
-    let (segment, digest) = record(archive, job, Some((deed, &target)))?;
+    let (segment, digest) = record(archive, job, Some((deed, &target)))
+        .inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     take_steps(ACTION, workspace, archive, &intent, &steps, segment.as_ref())?;
     report.staged = true;

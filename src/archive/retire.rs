@@ -65,10 +65,11 @@ pub fn finish(
     });
     drop(transaction_timer);
     // On failure the record may or may not have become durable: the next command finds out.
-    let (items, records) = journaled?;
+    let (items, records) =
+        journaled.inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let mut segment = None;
     if has_tree {
-        let made = Segment::new(records.clone())?;
+        let made = archive.segment_of(records.clone())?;
         segment = workspace.repository.is_some().then(|| made.path.to_string());
         change_tree(workspace, archive, &intent, &items, &made)?;
     }

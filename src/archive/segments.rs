@@ -4,9 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::evidence::{Action, Record, SEGMENT_FOLDER, Segment, is_segment_path};
+use crate::evidence::{
+    Action, Record, SEGMENT_FOLDER, Segment, is_segment_path, segment_signed_by, statement_of_last,
+};
 use crate::git::{IndexScope, Repository};
 use crate::model::{GitOid, RepoPath, TombstoneId};
+use crate::policy::NAMESPACE;
+use crate::policy::signature::made_by;
+
+/// The largest file that is read as a signature, in bytes.
+const MAX_SIGNATURE_BYTES: u64 = 64 << 10;
 
 /// A file in the folder of segments that is not a valid segment.
 #[derive(Debug)]
@@ -23,7 +30,12 @@ pub fn load(
     files: impl IntoIterator<Item = (RepoPath, GitOid)>,
 ) -> Result<(Vec<Segment>, Vec<BadSegment>)> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let mut signatures: BTreeMap<RepoPath, Vec<(RepoPath, GitOid)>> = BTreeMap::new();
     for (path, oid) in files {
+        if let Some(segment) = segment_signed_by(&path) {
+            signatures.entry(segment).or_default().push((path, oid));
+            continue;
+        }
         if !is_segment_path(&path) {
             bad.push(BadSegment { path, why: "its name is not one of a segment".to_owned() });
             continue;
@@ -34,10 +46,43 @@ pub fn load(
         };
         match parsed {
             Ok(segment) => good.push(segment),
-            Err(why) => bad.push(BadSegment { path, why }),
+            Err(why) => {
+                signatures.remove(&path);
+                bad.push(BadSegment { path, why });
+            }
         }
     }
+    for segment in &mut good {
+        let versions = signatures.remove(&segment.path).unwrap_or_default();
+        segment.signature = signature_among(repository, segment, &versions)?;
+    }
+    for (path, _) in signatures.into_values().flatten() {
+        let why = "it is a signature, and the segment that it is of is not there".to_owned();
+        bad.push(BadSegment { path, why });
+    }
     Ok((good, bad))
+}
+
+/// The signature of `segment` among several versions of its file: the one that is over its last
+/// record, else any.
+fn signature_among(
+    repository: &Repository,
+    segment: &Segment,
+    versions: &[(RepoPath, GitOid)],
+) -> Result<Option<String>> {
+    let mut found = None;
+    for (_, oid) in versions {
+        // What is larger is no signature, and is not held in memory to find that out.
+        let is_small = repository.blob_size(oid)?.is_some_and(|size| size <= MAX_SIGNATURE_BYTES);
+        let bytes = if is_small { repository.blob(oid)?.unwrap_or_default() } else { Vec::new() };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let statement = statement_of_last(&segment.lines).unwrap_or_default();
+        if made_by(statement.as_bytes(), &text, NAMESPACE).is_ok() {
+            return Ok(Some(text));
+        }
+        found = Some(text);
+    }
+    Ok(found)
 }
 
 /// The segments in the index whose bytes `wanted` takes. What is passed over is not parsed: a segment

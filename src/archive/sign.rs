@@ -1,8 +1,12 @@
 //! Signatures of our own making: made with git's key, and verified before anybody relies on them.
 
-use super::Workspace;
+use std::path::Path;
+
 use crate::error::{Error, Result};
+use crate::git::SigningKey;
 use crate::policy::{NAMESPACE, signature};
+
+use super::Workspace;
 
 /// A signature that was made and verified just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +23,12 @@ pub struct OwnSignature {
 /// signature of these bytes, or of a key that is not taken.
 pub fn sign(workspace: &Workspace, message: &[u8]) -> Result<OwnSignature> {
     let key = workspace.repository("sign")?.signing_key()?;
-    let armored = key.sign(&workspace.store_folder(), NAMESPACE, message)?;
+    sign_with(&key, &workspace.store_folder(), message)
+}
+
+/// The same with a key that is known; files for the program are made below `scratch`.
+pub(super) fn sign_with(key: &SigningKey, scratch: &Path, message: &[u8]) -> Result<OwnSignature> {
+    let armored = key.sign(scratch, NAMESPACE, message)?;
     match signature::made_by(message, &armored, NAMESPACE) {
         Ok(key_fingerprint) => Ok(OwnSignature { armored, key_fingerprint }),
         Err(fault) => {

@@ -343,7 +343,8 @@ fn stage_again(
             return Err(Error::refused(ACTION, path.to_string(), Refusal::Dirty));
         };
         tree::write_segment(&workspace.top, &segment)?;
-        paths.extend([path.clone(), segment.path]);
+        paths.push(path.clone());
+        paths.extend(segment.files()?.into_iter().map(|(path, _)| path));
         paths.extend(detach::holders(workspace, std::slice::from_ref(path))?);
     }
     repository.stage(&paths)
@@ -361,14 +362,17 @@ pub(super) fn recorded<T>(
     }
     if let Err(error) = &done
         && error.kind() == ErrorKind::Failed
+        // Without its signature nothing was done.
+        && !matches!(error, Error::Signing { .. })
     {
         let mut event = Event::new(Action::StoreFail, options.actor.as_str());
         event.repo = Some(options.label.to_string());
         event.reason = Some(escape_line(&error.to_string()).chars().take(1000).collect());
-        // Failing to record a failure must not hide it.
-        let label = options.label.as_str();
-        let _ =
-            archive.journaled(label, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])));
+        let (label, deed) = (options.label.as_str(), DeedId::random());
+        // Failing to record a failure must not hide it. The next deed's signature covers it.
+        let _ = archive.unsigned(|archive| {
+            archive.journaled(label, deed, |_| Ok(((), vec![(event.clone(), None)])))
+        });
     }
     done
 }

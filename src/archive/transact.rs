@@ -13,11 +13,29 @@ impl Archive {
         deed: Option<&DeedId>,
         mut work: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        let retry = self.retry();
         let mut unsure = None;
+        self.again_and_again(|archive| archive.try_once(deed, &mut unsure, &mut work))
+    }
+
+    /// Runs `work` in a transaction that is rolled back: to learn what it would do.
+    pub(super) fn rehearse<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.again_and_again(|archive| {
+            archive.driver().begin()?;
+            let done = work(archive)?;
+            archive.driver().rollback();
+            Ok(done)
+        })
+    }
+
+    /// Tries until it works, or fails for a reason that stays.
+    fn again_and_again<T>(&mut self, mut once: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        let retry = self.retry();
         let mut attempt = 1;
         loop {
-            let error = match self.try_once(deed, &mut unsure, &mut work) {
+            let error = match once(self) {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };

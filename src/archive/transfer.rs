@@ -91,6 +91,7 @@ pub fn transfer(
             let rows = move_artifacts(from, to, &mut report, progress)?;
             let items = move_items(from, to, &rows, &mut report)?;
             move_records(from, to, &items, &mut report)?;
+            move_signatures(from, to)?;
             report.source_root = logical_root(&mut from.catalog())?.to_string();
             from.catalog().totals()
         })
@@ -344,6 +345,23 @@ fn move_records(
         report.records.copied += moved.copied;
         report.records.there += moved.there;
     }
+}
+
+/// Adds the signatures that the target lacks of records it has by now.
+fn move_signatures(from: &mut Archive, to: &mut Archive) -> Result<()> {
+    for head in from.ledger().logs()? {
+        let mut after = 0;
+        loop {
+            let page = from.ledger().signatures_in(&head.log, after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            to.transact(None, |to| {
+                let mut ledger = to.ledger();
+                page.iter().try_for_each(|it| ledger.add_signature(&it.log, it.seq, &it.armored))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends what the target lacks of `run`; what it has must be the same.

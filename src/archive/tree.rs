@@ -174,16 +174,27 @@ pub fn apply(
     }
 }
 
-/// Writes a segment's file, unless it is there.
+/// Writes a segment's files, unless they are there.
 pub fn write_segment(top: &Path, segment: &Segment) -> Result<()> {
-    let path = segment.path.as_path();
-    let bytes = segment.render()?;
-    let folder = Arc::new(Folder::make_below("write", top, files::inner_folder_of(path))?);
-    let name = path.file_name().unwrap_or_default();
-    if digest_of(folder.see(name)?) == Some(Digest::of(&bytes)) {
-        return Ok(());
+    let inside = files::inner_folder_of(segment.path.as_path());
+    let folder = Arc::new(Folder::make_below("write", top, inside)?);
+    for (path, bytes) in segment.files()? {
+        let name = path.as_path().file_name().unwrap_or_default();
+        if digest_of(folder.see(name)?) != Some(Digest::of(&bytes)) {
+            folder.write_atomic(name, &bytes, Executable::No)?;
+        }
     }
-    folder.write_atomic(name, &bytes, Executable::No)
+    Ok(())
+}
+
+/// Whether a segment's files stand in the work tree as they should.
+pub fn has_segment(top: &Path, segment: &Segment) -> Result<bool> {
+    for (path, bytes) in segment.files()? {
+        if digest_on_disk(top, &path)? != Some(Digest::of(&bytes)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn write_files(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
@@ -291,10 +302,10 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
         };
         wanted.push((step.path.clone(), entry));
     }
-    let rendered = segment.map(Segment::render).transpose()?;
-    if let (Some(segment), Some(bytes)) = (segment, &rendered) {
+    let rendered = segment.map(Segment::files).transpose()?.unwrap_or_default();
+    for (path, bytes) in &rendered {
         let oid = repository.hash_blob(bytes)?;
-        wanted.push((segment.path.clone(), Some((0o100_644, oid))));
+        wanted.push((path.clone(), Some((0o100_644, oid))));
     }
     let mut wrong = repository.stage_as(&wanted)?;
     let left_to_git = |path: &RepoPath| {
@@ -310,9 +321,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
             repository.write_bytes(bytes)?;
         }
     }
-    if let (Some(segment), Some(bytes)) = (segment, &rendered)
-        && wrong.contains(&segment.path)
-    {
+    for (_, bytes) in rendered.iter().filter(|(path, _)| wrong.contains(path)) {
         repository.write_blob(bytes)?;
     }
     wanted.retain(|(path, _)| wrong.contains(path));

@@ -118,19 +118,21 @@ fn take_back(
             items.push(id);
         }
     }
-    let segment_file = workspace.top.join(segment.path.as_path());
-    let before = tree::digest_on_disk(&workspace.top, &segment.path)?;
-    let missing = || Error::io("read", &segment_file)(io::ErrorKind::NotFound.into());
-    let before = Some(before.ok_or_else(missing)?);
-    let gone = Step { path: segment.path.clone(), before, after: After::Absent };
-    steps.push((gone, Source::Absent));
-    items.push(whose);
+    for (path, _) in segment.files()? {
+        let before = tree::digest_on_disk(&workspace.top, &path)?;
+        let file = workspace.top.join(path.as_path());
+        let missing = || Error::io("read", file)(io::ErrorKind::NotFound.into());
+        let gone = Step { path, before: Some(before.ok_or_else(missing)?), after: After::Absent };
+        steps.push((gone, Source::Absent));
+        items.push(whose);
+    }
     let deed = DeedId::random();
     let meant = steps.iter().zip(&items).map(|((step, from), id)| IntentStep::of(step, *from, *id));
     let intent = Intent::new(workspace, ACTION, deed, meant);
     check_untouched(workspace, &steps)?;
     intent.write(workspace)?;
-    let digest = record_undo(archive, segment, deed, actor)?;
+    let digest = record_undo(archive, segment, deed, actor)
+        .inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let paths = steps.iter().map(|(step, _)| step.path.to_string()).collect();
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
     take_steps(ACTION, workspace, archive, &intent, &steps, None)?;

@@ -20,6 +20,7 @@ mod roles;
 mod schema;
 mod scratch;
 mod server;
+mod signatures;
 mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
@@ -42,6 +43,7 @@ pub use register::{PolicyRow, Register};
 pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};
+pub use signatures::StoredSignature;
 pub use sqlite::Sqlite;
 pub use transfer::{ArtifactRow, BatchRow, MetadataPage};
 

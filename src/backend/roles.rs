@@ -42,6 +42,8 @@ const TABLES: &[Rights] = &[
     adds("evidence_block", ""),
     adds("evidence", ""),
     adds("evidence_writer", ""),
+    adds("evidence_signature", ""),
+    adds("evidence_checkpoint", ""),
     adds("request", "expires_at, state"),
     adds("approval", "used_at"),
     adds("hold", ""),
@@ -127,6 +129,9 @@ mod tests {
     fn every_table_and_view_has_its_rights() {
         for migration in MIGRATIONS {
             for statement in migration.statements(Dialect::Sqlite) {
+                if statement.starts_with("DROP ") {
+                    continue;
+                }
                 let mut words = statement.split_whitespace();
                 let kind = words.nth(1).unwrap_or_default();
                 let name = words.nth(3).unwrap_or_default();

@@ -130,7 +130,11 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
         }
         Error::CannotSign { .. } => {
             let key = "git config user.signingKey ~/.ssh/id_ed25519.pub";
-            one(format!("git config gpg.format ssh && {key}"))
+            let mut hints = one(format!("git config gpg.format ssh && {key}"));
+            if place.arguments.iter().any(|word| word == "checkpoint") {
+                hints.push(place.again(None, "--unsigned"));
+            }
+            hints
         }
         Error::Signing { .. } => one("ssh-add -l".to_owned()),
         Error::Credentials { found, .. } => credentials(found, place),
@@ -240,6 +244,10 @@ fn not_found(action: &str, object: &str, why: &str, place: &Place) -> Option<Str
         "resolve" if why.contains("no commit yet") => "git commit".to_owned(),
         "resolve" => "git log --oneline --all -20".to_owned(),
         "undo" => "git codex-archive log".to_owned(),
+        "prove" if why.starts_with("no checkpoint") => {
+            "git codex-archive evidence checkpoint".to_owned()
+        }
+        "prove" => "git codex-archive evidence log".to_owned(),
         "drop" | "restore" => format!("git codex-archive show {}", quote(object)),
         "find" => "git codex-archive list".to_owned(),
         _ => return None,

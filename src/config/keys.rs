@@ -92,6 +92,13 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "evidence.sign",
+        kind: Kind::Switch,
+        default: Some("false"),
+        meaning: "Whether the evidence of each deed is signed, with the SSH key that git signs with.",
+        ..EMPTY
+    },
+    Key {
         name: "governance.approval_ttl",
         kind: Kind::Count { least: 1, most: 365 },
         default: Some("7"),

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
 pub use layers::{Environment, Origin, TRACKED_FILE};
 pub use place::Place;
-pub use template::{archive_toml, label_of, with_label};
+pub use template::{archive_toml, label_of, signs_in, with_label};
 pub use url::{has_password, lacks_password};
 pub use value::Kind;
 
@@ -177,6 +177,11 @@ impl Config {
     /// Whether hooks insist that the archive itself has each item.
     pub fn require_shared(&self) -> bool {
         matches!(self.datum("hooks.require_shared"), Some(Datum::Switch(true)))
+    }
+
+    /// Whether the evidence of each deed is signed.
+    pub fn signs_evidence(&self) -> bool {
+        matches!(self.datum("evidence.sign"), Some(Datum::Switch(true)))
     }
 
     /// How sure it must be that approvers are who they claim to be.

@@ -76,6 +76,17 @@ pub fn label_of(text: &[u8]) -> Option<RepoLabel> {
     RepoLabel::new(section.get("label")?.get_ref().as_str()?).ok()
 }
 
+/// Whether the text of a tree's `.codex/archive.toml` says that evidence is signed, whatever else
+/// is in it.
+pub fn signs_in(text: &[u8]) -> bool {
+    let signs = || {
+        let table = DeTable::parse(std::str::from_utf8(text).ok()?).ok()?;
+        let section = table.get_ref().get("evidence")?.get_ref().as_table()?;
+        section.get("sign")?.get_ref().as_bool()
+    };
+    text.len() as u64 <= MAX_FILE_BYTES && signs() == Some(true)
+}
+
 /// The default of `key` as TOML, or something it takes.
 fn example(key: &Key) -> String {
     match (key.kind, key.default) {

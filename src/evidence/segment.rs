@@ -14,6 +14,8 @@ pub const SEGMENT_FOLDER: &str = ".codex/evidence/segments";
 
 const EXTENSION: &str = ".jsonl";
 
+const SIGNATURE_EXTENSION: &str = ".sig";
+
 /// The records of one deed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
@@ -21,6 +23,8 @@ pub struct Segment {
     pub path: RepoPath,
     /// The records and their digests; at least one.
     pub lines: Vec<(Record, Digest)>,
+    /// The signature over the last record, as it stands in the file beside the segment.
+    pub signature: Option<String>,
 }
 
 /// Why a file is no segment.
@@ -80,7 +84,26 @@ impl Segment {
     pub fn new(lines: Vec<(Record, Digest)>) -> Result<Self> {
         let damaged = |fault: SegmentFault| Error::damaged("segment", "new", fault.to_string());
         let path = check(&lines).map_err(damaged)?;
-        Ok(Self { path, lines })
+        Ok(Self { path, lines, signature: None })
+    }
+
+    /// The same with the signature over its last record.
+    pub fn signed(self, signature: Option<String>) -> Self {
+        Self { signature, ..self }
+    }
+
+    /// The files that make it up, with their bytes: the segment, and its signature if it has one.
+    pub fn files(&self) -> Result<Vec<(RepoPath, Vec<u8>)>> {
+        let mut files = vec![(self.path.clone(), self.render()?)];
+        if let Some(signature) = &self.signature {
+            files.push((self.signature_path()?, signature.clone().into_bytes()));
+        }
+        Ok(files)
+    }
+
+    /// Where its signature stands: beside it, under its name and `.sig`.
+    pub fn signature_path(&self) -> Result<RepoPath> {
+        RepoPath::new(&[self.path.as_bytes(), SIGNATURE_EXTENSION.as_bytes()].concat())
     }
 
     /// The file's bytes: each line with its line feed. Fails when a record is not its digest's.
@@ -114,7 +137,7 @@ impl Segment {
         if expected != *path {
             return Err(SegmentFault::Name { expected });
         }
-        Ok(Self { path: expected, lines })
+        Ok(Self { path: expected, lines, signature: None })
     }
 
     /// The last record's digest, which names and cites the segment.
@@ -141,6 +164,12 @@ fn check(lines: &[(Record, Digest)]) -> std::result::Result<RepoPath, SegmentFau
 /// Whether a file at `path` has to be a segment: it lies below the folder and ends in `.jsonl`.
 pub fn is_segment_path(path: &RepoPath) -> bool {
     path.is_in(SEGMENT_FOLDER) && path.as_bytes().ends_with(EXTENSION.as_bytes())
+}
+
+/// The path of the segment that a file at `path` is the signature of, by its name.
+pub fn segment_signed_by(path: &RepoPath) -> Option<RepoPath> {
+    let segment = path.as_bytes().strip_suffix(SIGNATURE_EXTENSION.as_bytes())?;
+    RepoPath::new(segment).ok().filter(is_segment_path)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! the public key itself), else what `gpg.ssh.defaultKeyCommand` prints. The terminal stays the
 //! child's, so that it can ask for a passphrase.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,6 +27,8 @@ const DEFAULT_PROGRAM: &str = "ssh-keygen";
 pub struct SigningKey {
     program: String,
     key: Key,
+    /// What the program's environment holds beyond our own.
+    environment: Vec<(OsString, OsString)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +51,20 @@ impl Repository {
             true => self.path_setting("user.signingKey")?.filter(|it| !it.is_empty()),
             false => None,
         };
-        if let Some(named) = named {
-            let literal = literal(&named).map(|it| Key::Literal(it.to_owned()));
-            let key = literal.unwrap_or_else(|| Key::File(self.home().join(&named)));
-            return Ok(SigningKey { program, key });
-        }
-        match self.setting("gpg.ssh.defaultKeyCommand")? {
-            Some(command) => Ok(SigningKey { program, key: self.ask_for_key(&command)? }),
-            None if format == "ssh" => {
-                Err(Error::CannotSign { why: "`user.signingKey` is not set".to_owned() })
+        let key = match (named, self.setting("gpg.ssh.defaultKeyCommand")?) {
+            (Some(named), _) => match literal(&named) {
+                Some(key) => Key::Literal(key.to_owned()),
+                None => Key::File(self.home().join(named)),
+            },
+            (None, Some(command)) => self.ask_for_key(&command)?,
+            (None, None) if format == "ssh" => {
+                return Err(Error::CannotSign { why: "`user.signingKey` is not set".to_owned() });
             }
-            None => Err(Error::CannotSign { why: format!("`gpg.format` is `{format}`") }),
-        }
+            (None, None) => {
+                return Err(Error::CannotSign { why: format!("`gpg.format` is `{format}`") });
+            }
+        };
+        Ok(SigningKey { program, key, environment: self.git.environment.clone() })
     }
 
     /// The value of `key` as a path, with `~` expanded.
@@ -79,7 +85,6 @@ impl Repository {
 
     /// The first key that the command of `gpg.ssh.defaultKeyCommand` prints.
     fn ask_for_key(&self, asked: &str) -> Result<Key> {
-        let none = |why: String| Error::CannotSign { why };
         let mut command = Command::new("sh");
         command.args(["-c", asked]).current_dir(self.home()).stdin(Stdio::null());
         command.envs(self.git.environment.iter().map(|(k, v)| (k, v)));
@@ -87,15 +92,13 @@ impl Repository {
         let output = plumbing::run(ASK, command, &[])?;
         let text = String::from_utf8_lossy(&output.stdout);
         let key = text.lines().next().map(str::trim).and_then(literal);
-        match key.filter(|_| output.status.success()) {
-            Some(key) => Ok(Key::Literal(key.to_owned())),
-            None => {
-                let messages = String::from_utf8_lossy(&output.stderr);
-                let said = messages.lines().next().unwrap_or("nothing");
-                let said = escape_line(said);
-                Err(none(format!("`gpg.ssh.defaultKeyCommand` printed no key and said `{said}`")))
-            }
+        if let Some(key) = key.filter(|_| output.status.success()) {
+            return Ok(Key::Literal(key.to_owned()));
         }
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let said = escape_line(messages.lines().next().unwrap_or("nothing"));
+        let why = format!("`gpg.ssh.defaultKeyCommand` printed no key and said `{said}`");
+        Err(Error::CannotSign { why })
     }
 }
 
@@ -113,6 +116,7 @@ impl SigningKey {
         let text = folder.0.join("message");
         files::write_atomic(&text, message, Executable::No)?;
         let mut command = Command::new(&self.program);
+        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
         command.args(["-Y", "sign", "-n", namespace, "-f"]);
         match &self.key {
             Key::File(file) => {
@@ -142,21 +146,22 @@ impl SigningKey {
         let noise = |line: &&str| line.starts_with("Signing file") || line.trim().is_empty();
         let lines: Vec<_> = text.lines().filter(|line| !noise(line)).map(escape_line).collect();
         let detail = lines.first().map_or("it did not say why", String::as_str).to_owned();
-        let key = match &self.key {
-            Key::File(file) => file.display().to_string(),
-            Key::Literal(key) => key.clone(),
-        };
-        Error::Signing { program: self.program.clone(), key: escape_line(&key), detail }
+        Error::Signing { program: self.program.clone(), key: self.key.to_string(), detail }
     }
 }
 
-impl std::fmt::Display for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = match &self.key {
-            Key::File(file) => escape_line(&file.display().to_string()),
-            Key::Literal(key) => escape_line(key),
-        };
-        write!(f, "`{}` with the key `{key}`", escape_line(&self.program))
+impl fmt::Display for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` with the key `{}`", escape_line(&self.program), self.key)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
+            Self::File(file) => escape_line(&file.display().to_string()),
+            Self::Literal(key) => escape_line(key),
+        })
     }
 }
 

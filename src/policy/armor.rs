@@ -16,6 +16,9 @@ const VERSION: [u8; 4] = [0, 0, 0, 1];
 /// What a FIDO token says behind its signature: one byte of flags, four of a counter.
 const TOKEN_BYTES: usize = 5;
 
+/// Characters of base64 on a line of an armor.
+const LINE_CHARACTERS: usize = 70;
+
 /// The largest armor that is read; one by an RSA key of 4,096 bits takes 1.7 KB.
 const MAX_ARMOR_BYTES: usize = 16 << 10;
 
@@ -31,27 +34,7 @@ pub(super) struct Armored {
 impl Armored {
     /// Reads the armor; why it is none, as a clause.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_ARMOR_BYTES {
-            return Err(format!("it is longer than {MAX_ARMOR_BYTES} bytes"));
-        }
-        let mut lines = text.trim_end().lines();
-        if lines.next() != Some(BEGIN) {
-            return Err(format!("it does not begin with `{BEGIN}`"));
-        }
-        if lines.next_back() != Some(END) {
-            return Err(format!("it does not end with `{END}`"));
-        }
-        let blob = Base64::decode_vec(&lines.collect::<String>());
-        Self::from_blob(&blob.map_err(|_| "what is inside is not base64".to_owned())?)
-    }
-
-    /// Whether it is a signature of `message`.
-    pub(super) fn fits(&self, message: &[u8]) -> bool {
-        let key = ssh_key::PublicKey::from(self.key.data().clone());
-        let data = self.key.data().clone();
-        SshSig::new(data, self.namespace.as_str(), self.hash, self.signature.clone())
-            .and_then(|it| key.verify(&self.namespace, message, &it))
-            .is_ok()
+        Self::from_blob(&unarmored(text)?)
     }
 
     fn from_blob(blob: &[u8]) -> Result<Self, String> {
@@ -83,6 +66,45 @@ impl Armored {
         }
         Ok(Self { key, namespace, hash, signature })
     }
+
+    /// Whether it is a signature of `message`.
+    pub(super) fn fits(&self, message: &[u8]) -> bool {
+        let key = ssh_key::PublicKey::from(self.key.data().clone());
+        let data = self.key.data().clone();
+        SshSig::new(data, self.namespace.as_str(), self.hash, self.signature.clone())
+            .and_then(|it| key.verify(&self.namespace, message, &it))
+            .is_ok()
+    }
+}
+
+/// The binary form inside of an armor; why it is none, as a clause.
+pub(super) fn unarmored(text: &str) -> Result<Vec<u8>, String> {
+    if text.len() > MAX_ARMOR_BYTES {
+        return Err(format!("it is longer than {MAX_ARMOR_BYTES} bytes"));
+    }
+    let mut lines = text.trim_end().lines();
+    if lines.next() != Some(BEGIN) {
+        return Err(format!("it does not begin with `{BEGIN}`"));
+    }
+    if lines.next_back() != Some(END) {
+        return Err(format!("it does not end with `{END}`"));
+    }
+    let blob = Base64::decode_vec(&lines.collect::<String>());
+    blob.map_err(|_| "what is inside is not base64".to_owned())
+}
+
+/// The armor that ssh-keygen puts around the binary form.
+pub(super) fn armored(blob: &[u8]) -> String {
+    let text = Base64::encode_string(blob);
+    let mut out = format!("{BEGIN}\n");
+    for (n, c) in text.chars().enumerate() {
+        if n > 0 && n % LINE_CHARACTERS == 0 {
+            out.push('\n');
+        }
+        out.push(c);
+    }
+    out.push_str(&format!("\n{END}\n"));
+    out
 }
 
 fn read_signature(blob: &[u8]) -> Option<Signature> {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::armor::Armored;
+use super::armor::{self, Armored};
 use super::signers::{Signer, Signers};
 use crate::clock::Timestamp;
 use crate::model::escape_line;
@@ -137,6 +137,22 @@ pub fn verify(
 /// whoever's key that is: for a signature that was made just now.
 pub fn made_by(message: &[u8], armored: &str, namespace: &str) -> Result<String, SignatureFault> {
     fitting(message, armored, namespace).map(|it| it.key.fingerprint())
+}
+
+/// The binary form of a signature, as a note holds it.
+pub fn blob_of(armored: &str) -> Result<Vec<u8>, SignatureFault> {
+    armor::unarmored(armored).map_err(|why| SignatureFault::NotASignature { why })
+}
+
+/// The armor around the binary form of a signature, whatever that is.
+pub fn armor_of(blob: &[u8]) -> String {
+    armor::armored(blob)
+}
+
+/// The public key that a signature says it is by, in SSH's binary form.
+pub fn key_of(armored: &str) -> Result<Vec<u8>, SignatureFault> {
+    let read = Armored::parse(armored).map_err(|why| SignatureFault::NotASignature { why })?;
+    Ok(read.key.blob().to_vec())
 }
 
 fn fitting(message: &[u8], armored: &str, namespace: &str) -> Result<Armored, SignatureFault> {

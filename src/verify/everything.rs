@@ -10,6 +10,7 @@ use crate::model::{Digest, Finding, GitOid, LogId, RepoLabel, RepoPath, Tombston
 use crate::tombstone::{Tombstone, check_id};
 
 use super::judge::{archives, tracked_archive};
+use super::signed::{Signing, judge_signers};
 use super::tree::{LABEL_FILE, Tree, stub_of};
 use super::witness::Witness;
 use super::{Checked, VerifyOptions, VerifyReport, hint, rules};
@@ -34,6 +35,9 @@ pub fn judge(
     checked.segments = segments.len() as u64;
     checked.records = segments.iter().map(|segment| segment.lines.len() as u64).sum();
     two_writers(&segments, &mut findings);
+    let head: Vec<GitOid> = repository.head()?.into_iter().collect();
+    signatures(&segments, &Signing::at(repository, &head)?, &mut findings);
+    findings.extend(judge_signers(repository, &tree)?);
     let files = tree.files(repository)?;
     for (path, ..) in &files {
         findings.extend(tracked_archive(path));
@@ -153,6 +157,29 @@ fn judge_stub(
         }
         Some(_) => None,
     })
+}
+
+/// Judges what is signed by HEAD's signers. What was recorded before anything of its log was signed
+/// may be unsigned.
+fn signatures(segments: &[Segment], signing: &Signing, findings: &mut Vec<Finding>) {
+    let mut signed_since: BTreeMap<LogId, u64> = BTreeMap::new();
+    for segment in segments.iter().filter(|segment| segment.signature.is_some()) {
+        let Some((last, _)) = segment.lines.last() else { continue };
+        let since = signed_since.entry(last.log).or_insert(last.seq);
+        *since = last.seq.min(*since);
+    }
+    let is_judged = |segment: &&Segment| {
+        let since = segment
+            .lines
+            .last()
+            .and_then(|(last, _)| signed_since.get(&last.log).map(|since| last.seq >= *since));
+        since == Some(true)
+    };
+    let judged: Vec<&Segment> = segments.iter().filter(is_judged).collect();
+    if !judged.is_empty() {
+        findings.extend(signing.findings.iter().cloned());
+    }
+    findings.extend(judged.into_iter().filter_map(|segment| signing.judge(segment)));
 }
 
 fn two_writers(segments: &[Segment], findings: &mut Vec<Finding>) {

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::archive::Workspace;
 use crate::archive::segments;
 use crate::error::Result;
-use crate::evidence::{Action, Record, Segment};
+use crate::evidence::{Action, Record, Segment, segment_signed_by};
 use crate::git::{AttributeSource, Change, Repository};
 use crate::model::{Digest, Finding, GitOid, LogId, RepoLabel, RepoPath};
+use crate::policy::SIGNERS_PATH;
 use crate::tombstone::Tombstone;
 
 use super::change::{Changed, Changes, sort_out};
 use super::hint;
 use super::rules;
+use super::signed::{Signing, judge_signers};
 use super::tree::Tree;
 use super::witness::Witness;
 use super::{Checked, VerifyReport};
@@ -125,6 +127,9 @@ impl Judge<'_> {
                 self.find(finding);
             } else if changed.path.as_bytes() == super::tree::LABEL_FILE.as_bytes() {
                 self.label_file(changed)?;
+            } else if changed.path.as_bytes() == SIGNERS_PATH.as_bytes() {
+                let finding = judge_signers(self.question.repository, &self.question.tree)?;
+                self.findings.extend(finding);
             }
         }
         Ok(())
@@ -154,7 +159,9 @@ impl Judge<'_> {
             (&rules::SEGMENT_CHANGED, &changes.changed_segments, "it has other bytes than before"),
         ] {
             for changed in segments {
-                if self.loses_evidence(changed)? {
+                if changed.new.is_none() && segment_signed_by(&changed.path).is_some() {
+                    self.lost_signature(changed)?;
+                } else if self.loses_evidence(changed)? {
                     let finding = Finding::new(rule, changed.path.to_string(), words);
                     self.find(finding.hint("git codex-archive reconcile"));
                 }
@@ -163,7 +170,12 @@ impl Judge<'_> {
         let repository = self.question.repository;
         let files = changes.added_segments.iter().map(|(path, oid)| (path.clone(), *oid));
         let (good, bad) = segments::load(repository, files)?;
+        let signing = Signing::at(repository, &self.question.bases)?;
         for bad in bad.into_iter().filter(|bad| changes.new_segments.contains(&bad.path)) {
+            if let Some(segment) = self.signed_late(&bad.path)? {
+                self.findings.extend(signing.judge(&segment));
+                continue;
+            }
             let hint = format!(
                 "git rm --cached -- {} && git codex-archive reconcile",
                 hint::top(&bad.path)
@@ -175,7 +187,36 @@ impl Judge<'_> {
         self.checked.records += good.iter().map(|it| it.lines.len() as u64).sum::<u64>();
         let known = self.records_of_bases(&good)?;
         self.check_originality(&good, known, changes);
-        Ok(good.into_iter().filter(|it| changes.new_segments.contains(&it.path)).collect())
+        let new = good.into_iter().filter(|it| changes.new_segments.contains(&it.path));
+        let new: Vec<Segment> = new.collect();
+        // A base whose signers cannot be read must be mended, which adds no segment.
+        if !new.is_empty() {
+            self.findings.extend(signing.findings.iter().cloned());
+        }
+        self.findings.extend(new.iter().filter_map(|segment| signing.judge(segment)));
+        Ok(new)
+    }
+
+    /// The segment of a base that the file at `path` signs afterwards, if it is such a file.
+    fn signed_late(&self, path: &RepoPath) -> Result<Option<Segment>> {
+        let (repository, tree) = (self.question.repository, &self.question.tree);
+        let Some(segment) = segment_signed_by(path) else { return Ok(None) };
+        let (oid, signature) = (tree.oid_at(repository, &segment)?, tree.oid_at(repository, path)?);
+        let (Some(oid), Some(signature)) = (oid, signature) else { return Ok(None) };
+        let (good, _) = segments::load(repository, [(segment, oid), (path.clone(), signature)])?;
+        Ok(good.into_iter().next())
+    }
+
+    /// A signature of a base is gone; with its segment that is said already.
+    fn lost_signature(&mut self, changed: &Changed) -> Result<()> {
+        let (repository, tree) = (self.question.repository, &self.question.tree);
+        let Some(segment) = segment_signed_by(&changed.path) else { return Ok(()) };
+        if tree.oid_at(repository, &segment)?.is_some() {
+            let words = "the signature of a segment of the base is gone";
+            let finding = Finding::new(&rules::SIGNATURE_MISSING, changed.path.to_string(), words);
+            self.find(finding.hint("git codex-archive reconcile"));
+        }
+        Ok(())
     }
 
     /// Whether a segment that is gone or altered held a record that the tree lacks now. What was no

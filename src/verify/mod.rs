@@ -8,6 +8,7 @@ mod everything;
 mod hint;
 mod judge;
 pub mod rules;
+mod signed;
 mod stub;
 mod tree;
 mod witness;

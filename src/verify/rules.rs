@@ -61,6 +61,18 @@ rules! {
     SEGMENT_INVALID = "segment-invalid", Error, None,
         "A file among the segments is none: a line is not canonical, the chain or the name does not fit.",
         "git rm --cached, then reconcile";
+    UNSIGNED = "unsigned", Error, None,
+        "The base says that evidence is signed (`[evidence] sign`), and an added segment has no signature.",
+        "evidence sign";
+    BAD_SIGNATURE = "bad-signature", Error, None,
+        "A segment's signature is not one over its last record, by a key that the base's `.codex/allowed_signers` had in force then.",
+        "evidence sign, by somebody whom the base names";
+    SIGNATURE_MISSING = "signature-missing", Error, None,
+        "The signature of a segment of the base is gone: evidence is only added to.",
+        "reconcile";
+    SIGNERS_INVALID = "signers-invalid", Error, None,
+        "A line of `.codex/allowed_signers` cannot be read, or names a key that is not taken.",
+        "an editor, at the line that is named";
     RECORD_REPLAYED = "record-replayed", Error, None,
         "A record of an added segment stood in another segment before.",
         "git rm --cached of the copy";

@@ -64,6 +64,30 @@ const ROWS: &[Row] = &[
         [same("one", "'one'"), same("/two", "'/two'"), same("../three", "'../three'")],
     ),
     row(
+        "evidence.sign",
+        &[],
+        &[],
+        [same("true", "true"), same("false", "false"), same("true", "true")],
+    ),
+    row("governance.approval_ttl", &[], &[], [same("1", "1"), same("7", "7"), same("30", "30")]),
+    row(
+        "governance.assurance",
+        &[],
+        &[],
+        [
+            same("attested", "'attested'"),
+            same("signed", "'signed'"),
+            same("attested", "'attested'"),
+        ],
+    ),
+    row("governance.restore_approvals", &[], &[], [same("2", "2"), same("3", "3"), same("4", "4")]),
+    row(
+        "governance.separation",
+        &[],
+        &[],
+        [same("true", "true"), same("false", "false"), same("true", "true")],
+    ),
+    row(
         "hooks.on_missing_archive",
         &[],
         &[],

@@ -1,14 +1,18 @@
 //! What holds of every parser, whatever it is given: it does not panic, what it takes has one
 //! spelling, and what is too large it refuses.
 
+use codex_archive::archive::check;
 use codex_archive::blob;
 use codex_archive::config::{self, Config};
 use codex_archive::evidence::{
-    MAX_LINE_BYTES, Record, SEGMENT_FOLDER, Segment, SegmentFault, cited_digests, read_citations,
+    Checkpoint, MAX_LINE_BYTES, Note, Record, SEGMENT_FOLDER, Segment, SegmentFault, cited_digests,
+    read_citations,
 };
 use codex_archive::hook::{pushed, received};
 use codex_archive::manifest::{self, MAX_BYTES, MAX_ITEMS};
 use codex_archive::model::{Digest, RepoLabel, RepoPath};
+use codex_archive::policy::signature::{armor_of, blob_of, key_of, made_by};
+use codex_archive::policy::{NAMESPACE, Signers};
 use codex_archive::tombstone::{self, MAX_STUB_BYTES};
 
 /// A stub that is read is written with the same bytes.
@@ -133,5 +137,42 @@ pub fn manifest(bytes: &[u8]) {
             entries.iter().map(|it| serde_json::json!(it).to_string() + "\n").collect();
         let of_lines = manifest::stores("fuzz", lines.as_bytes());
         assert!(entries.is_empty() || of_lines.unwrap() == entries);
+    }
+}
+
+/// Signers that are read have one spelling, which reads back as the same set.
+pub fn signers(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(signers) = Signers::parse(text) else { return };
+    let canonical = signers.render();
+    let again = Signers::parse(&canonical).unwrap();
+    assert_eq!(again, signers);
+    assert_eq!(again.render(), canonical);
+    assert!(signers.without(&again).is_empty());
+}
+
+/// A signature is of none of these bytes, or it is read and its binary form is kept.
+pub fn signature(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    assert!(made_by(b"nobody signed this", text, NAMESPACE).is_err());
+    if let (Ok(key), Ok(blob)) = (key_of(text), blob_of(text)) {
+        assert!(!key.is_empty());
+        assert_eq!(blob_of(&armor_of(&blob)).unwrap(), blob);
+        assert_eq!(key_of(&armor_of(&blob)).unwrap(), key);
+    }
+    // The same bytes without the armor.
+    assert!(made_by(b"nobody signed this", &armor_of(bytes), NAMESPACE).is_err());
+}
+
+/// A note, a checkpoint and a proof are written with the bytes they were read from; none proves
+/// anything to signers who are nobody.
+pub fn proof(bytes: &[u8]) {
+    assert!(!check(bytes, Some(&Signers::default())).ok);
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(note) = Note::parse(text) {
+        assert_eq!(note.render(), text);
+    }
+    if let Some(checkpoint) = Checkpoint::parse(text) {
+        assert_eq!(checkpoint.render(), text);
     }
 }

@@ -103,8 +103,36 @@ fn valid() -> Vec<(&'static str, Invariant, Vec<Vec<u8>>)> {
         ("path", invariants::path, paths.to_vec()),
         ("frame", invariants::frame, vec![[&[64, 1][..], &frame].concat()]),
         ("manifest", invariants::manifest, manifests()),
+        ("signers", invariants::signers, vec![signers()]),
+        ("signature", invariants::signature, vec![ARMORED.as_bytes().to_vec()]),
+        ("proof", invariants::proof, proofs(&repo)),
         ("journal", journal, vec![repo.journal().join("\n").into_bytes()]),
     ]
+}
+
+/// A signature by a key that was thrown away.
+const ARMORED: &str = "-----BEGIN SSH SIGNATURE-----\n\
+U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgrHlUQBNBs5asfndbSvTvFLQrz/\n\
+oqbRUXngLkEAeVz+MAAAANY29kZXgtYXJjaGl2ZQAAAAAAAAAGc2hhNTEyAAAAUwAAAAtz\n\
+c2gtZWQyNTUxOQAAAECBh3eoAAXt9CPrOJIpcvWrJ2H7RoEw20Q2BVrLrh4nCUa3hcvMrG\n\
+2MJJyH0C4JaSlQkLZWOUaYOkKH0DEaq6EF\n\
+-----END SSH SIGNATURE-----\n";
+
+/// Lines of signers with all that may stand in them.
+fn signers() -> Vec<u8> {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKx5VEATQbOWrH53W0r07xS0K8/6Km0VF54C5BAHlc/j";
+    let options = "namespaces=\"codex-archive,git\",valid-after=\"20260101Z\"";
+    format!("# one\nmarc@example.com {key}\n\"a b,*@x,!eve@x\" {options} {key} token\n")
+        .into_bytes()
+}
+
+/// A checkpoint, its text, and a proof.
+fn proofs(repo: &TestRepo) -> Vec<Vec<u8>> {
+    let note = repo.archive(["evidence", "checkpoint", "--unsigned"]).ok().bytes;
+    let line = repo.journal().remove(0);
+    let digest = crate::common::sha256(line.as_bytes());
+    let proof = repo.archive(["evidence", "prove", &digest]).ok().bytes;
+    vec![note, proof]
 }
 
 /// Manifests of both kinds in all forms.

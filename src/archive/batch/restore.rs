@@ -281,7 +281,11 @@ impl Clerk<'_> {
             (event, job.found.in_archive.then_some(job.found.item.row_id))
         };
         let events: Vec<_> = files.iter().map(event_of).collect();
-        match archive.journaled(repo, DeedId::random(), |_| Ok(((), events.clone()))) {
+        // The record that ends the batch is signed, and with it all before it.
+        let deed = DeedId::random();
+        let recorded =
+            archive.unsigned(|archive| archive.journaled(repo, deed, |_| Ok(((), events.clone()))));
+        match recorded {
             Ok(((), records)) => {
                 let digests = records.into_iter().map(|(_, digest)| digest);
                 let recorded = files.into_iter().zip(digests);
@@ -344,7 +348,9 @@ impl Clerk<'_> {
     fn record_failures(&self, archive: &mut Archive, events: Vec<(Event, Option<i64>)>) {
         if !events.is_empty() {
             let label = label_of(self.workspace);
-            let _ = archive.journaled(label, DeedId::random(), |_| Ok(((), events.clone())));
+            let deed = DeedId::random();
+            let _ = archive
+                .unsigned(|archive| archive.journaled(label, deed, |_| Ok(((), events.clone()))));
         }
     }
 

@@ -35,7 +35,7 @@ pub use rules::Rules;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Refusal, Result};
-use crate::evidence::{Action, Event, Record, Segment};
+use crate::evidence::{Action, Event, Record};
 use crate::model::{
     Actor, Approval, Assurance, DeedId, Digest, GovernedAction, Item, Person, Request, escape_line,
 };
@@ -65,6 +65,7 @@ pub(super) fn journaled<T>(
         Ok(done) => done,
         Err(error) => {
             // Whether it became durable is for the next command to find out, unless it was refused.
+            intent.remove_if_unsigned(workspace, &error);
             if matches!(error, Error::Refused { .. }) {
                 intent.remove(workspace)?;
             }
@@ -72,7 +73,7 @@ pub(super) fn journaled<T>(
         }
     };
     if workspace.repository.is_some() {
-        let segment = Segment::new(done.1.clone())?;
+        let segment = archive.segment_of(done.1.clone())?;
         take_steps("record", workspace, archive, &intent, &[], Some(&segment))?;
     }
     Ok(done)

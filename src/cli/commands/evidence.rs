@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::checkpoint::{self, CheckArgs, CheckpointArgs, ProveArgs};
 use super::verify::{ends, is_nothing, write_findings};
 use crate::archive::history::{Entry, history, last_deed};
 use crate::archive::proof::{ProofReport, prove};
-use crate::archive::{Archive, record_of, segments};
+use crate::archive::{Archive, SignReport, record_of, segments, sign_segments};
 use crate::cli::context::Context;
 use crate::cli::report::Report;
 use crate::cli::text::{BAD, GOOD, PLAIN, Text, counted};
@@ -54,6 +55,16 @@ enum Command {
     /// Begin a new log, after two writers of one (a copied clone, a restored backup) were found
     #[command(after_help = EXAMPLES)]
     NewLog,
+    /// Sign the segments in the index (and, under `[evidence] sign`, the ends of the logs) that have
+    /// no signature, with the SSH key that git signs with
+    #[command(after_help = EXAMPLES)]
+    Sign,
+    /// Make a checkpoint over all records, to be kept outside
+    Checkpoint(CheckpointArgs),
+    /// Prove that a checkpoint covers a record, in a file that speaks for itself
+    Prove(ProveArgs),
+    /// Judge such a proof, without archive or repository
+    Check(CheckArgs),
     /// Print what a pull request has to cite
     #[command(after_help = EXAMPLES)]
     Cite {
@@ -72,6 +83,10 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
         Command::Verify => ui.show(&prove(&context.workspace)?),
         Command::Digest { target } => ui.show(&digests(context, target.as_ref())?),
         Command::NewLog => ui.show(&new_log(context)?),
+        Command::Sign => ui.show(&sign_segments(&context.workspace)?),
+        Command::Checkpoint(args) => checkpoint::make(context, args)?,
+        Command::Prove(args) => checkpoint::prove(context, args)?,
+        Command::Check(args) => checkpoint::judge(context, args)?,
         Command::Cite { range } => ui.show(&cite(context, range.as_deref())?),
     })
 }
@@ -176,6 +191,27 @@ impl Report for Digests {
             let event = &entry.record.event;
             let path = event.path.as_ref().map(|path| format!(" {path}")).unwrap_or_default();
             out.line(format!("{}  {} {}{path}", entry.digest, entry.record.seq, event.action));
+        }
+    }
+}
+
+impl Report for SignReport {
+    fn write_human(&self, out: &mut Text) {
+        for path in &self.signed {
+            out.line(format!("Signed {path}"));
+        }
+        for path in &self.put_back {
+            out.line(format!("Put back the signature of {path}"));
+        }
+        for path in &self.of_others {
+            out.line(format!("Left {path}: another archive wrote it"));
+        }
+        for log in &self.logs {
+            out.line(format!("Signed log {log} to its end"));
+        }
+        let none = [&self.signed, &self.put_back, &self.of_others, &self.logs];
+        if none.iter().all(|list| list.is_empty()) {
+            out.line("Nothing to sign: every segment has its signature");
         }
     }
 }

@@ -5,6 +5,7 @@ mod batch;
 pub mod batch_restore;
 pub mod batch_store;
 pub mod cat;
+pub mod checkpoint;
 pub mod config_show;
 pub mod copy;
 pub mod drop;

@@ -3,5 +3,6 @@
 mod commits;
 mod finding;
 mod reading;
+mod signing;
 mod staged;
 mod writing;

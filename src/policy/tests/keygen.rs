@@ -21,8 +21,12 @@ pub(super) struct KeyPair {
 }
 
 impl Keygen {
-    pub(super) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+    /// `None` where there is no ssh-keygen, and nothing can be compared.
+    pub(super) fn new() -> Option<Self> {
+        let is_there = Command::new("ssh-keygen").arg("-?").stderr(Stdio::null()).status().is_ok();
+        let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(is_there || !in_ci, "ssh-keygen is missing");
+        is_there.then(|| Self { folder: tempfile::tempdir().unwrap() })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

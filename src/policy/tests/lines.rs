@@ -76,7 +76,7 @@ fn filled(line: &str, key: &str, other: &str) -> String {
 
 #[test]
 fn ssh_keygen_and_we_read_the_same_lines() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let (key, other) = (keygen.key("ed25519", ""), keygen.key_called("other", "ed25519", ""));
     let armored = keygen.sign(&key, NAMESPACE, MESSAGE);
     for (line, asked) in TABLE {
@@ -103,7 +103,7 @@ fn ssh_keygen_and_we_read_the_same_lines() {
 
 #[test]
 fn one_spelling_of_a_set() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let (key, other) = (keygen.key("ed25519", ""), keygen.key("ecdsa", "256"));
     let (k, o) = (&key.public, &other.public);
     let one = format!(
@@ -126,7 +126,7 @@ fn one_spelling_of_a_set() {
 
 #[test]
 fn names_are_compared_as_actors_are() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let key = keygen.key("ed25519", "");
     // A letter with its accent as two characters, and as one.
     let signers = Signers::parse(&format!("Jose\u{301} {}", key.public)).unwrap();
@@ -139,7 +139,7 @@ fn names_are_compared_as_actors_are() {
 
 #[test]
 fn two_keys_of_one_and_one_key_of_two() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let keys = [keygen.key("ed25519", ""), keygen.key("ecdsa", "384")];
     let signers =
         format!("marc {}\nmarc {}\njane {}", keys[0].public, keys[1].public, keys[1].public);
@@ -155,7 +155,7 @@ fn two_keys_of_one_and_one_key_of_two() {
 
 #[test]
 fn the_time_decides_and_is_named() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let key = keygen.key("ed25519", "");
     let armored = keygen.sign(&key, NAMESPACE, MESSAGE);
     let options = "valid-after=\"20260101Z\",valid-before=\"20261231Z\"";

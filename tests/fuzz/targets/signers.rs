@@ -1,0 +1,8 @@
+//! Arbitrary bytes for `invariants::signers`.
+#![no_main]
+
+#[path = "../invariants.rs"]
+#[allow(dead_code, reason = "each target tries one")]
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| invariants::signers(bytes));

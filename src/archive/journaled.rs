@@ -191,6 +191,18 @@ impl Archive {
         self.transact(None, |archive| work(&mut archive.catalog(), now))
     }
 
+    /// The same with all that a transaction offers.
+    pub(super) fn add_artifacts_with<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let now = self.now;
+        self.transact(None, |archive| {
+            let driver = archive.driver.as_mut();
+            work(&mut Transaction { driver, now })
+        })
+    }
+
     /// Takes artifacts out again that no item speaks of.
     pub fn remove_artifacts(&mut self, artifacts: &[i64]) -> Result<()> {
         if artifacts.is_empty() {

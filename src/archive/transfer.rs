@@ -18,8 +18,9 @@ use crate::model::{Actor, CloneId, DeedId, Digest};
 use crate::progress::Progress;
 
 use super::Archive;
+use super::governance::move_governance;
 use super::journaled::{check_artifact, frame_of, record_of};
-use super::ready::SHARE_BYTES;
+use super::ready::{LEDGER_BYTES, SHARE_BYTES};
 use super::root::logical_root;
 
 /// Rows that are read, and written by one transaction.
@@ -92,6 +93,7 @@ pub fn transfer(
             let items = move_items(from, to, &rows, &mut report)?;
             move_records(from, to, &items, &mut report)?;
             move_signatures(from, to)?;
+            move_governance(from, to, &items)?;
             report.source_root = logical_root(&mut from.catalog())?.to_string();
             from.catalog().totals()
         })
@@ -164,7 +166,7 @@ fn write_artifacts(
     if share.is_empty() {
         return Ok(());
     }
-    let written = to.add_artifacts(|catalog, _| {
+    let written = to.add_artifacts(|catalog, now| {
         let mut written = Vec::with_capacity(share.len());
         for (artifact, frame) in share {
             let (sha256, size_bytes) = (artifact.sha256, artifact.size_bytes);
@@ -179,6 +181,13 @@ fn write_artifacts(
                     row
                 }
                 (Some(row), None) => row,
+                // What was purged here does not come in again.
+                (None, Some(_))
+                    if size_bytes >= LEDGER_BYTES && catalog.is_in_ledger(&sha256)? =>
+                {
+                    let purged_at = Some(now.to_string());
+                    catalog.add_purged(&ArtifactRow { purged_at, ..artifact.clone() })?
+                }
                 (None, Some(frame)) => {
                     let (digest, at) = (Digest::of(frame), &artifact.created_at);
                     catalog.add_artifact(&sha256, size_bytes, frame, &digest, at)?

@@ -5,11 +5,28 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::model::{DeedId, Digest, Hold, HoldScope, Item, TombstoneId};
 
-use super::catalog::reserve;
+use super::catalog::{digest_of, reserve};
 use super::{Catalog, Register, Row, Value};
 
 const HOLD: &str = "SELECT id, deed, repo, scope, pattern, case_id, reason, set_by, set_at,
   released_at FROM hold";
+
+/// An entry of the ledger of what was purged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// SHA-256 of the content.
+    pub sha256: Digest,
+    /// Bytes of the content.
+    pub size_bytes: u64,
+    /// The item.
+    pub tombstone: TombstoneId,
+    /// Why.
+    pub reason: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// When it was let in again.
+    pub readmitted_at: Option<String>,
+}
 
 impl Register<'_> {
     /// Writes a hold; its row.
@@ -55,6 +72,19 @@ impl Register<'_> {
         }
         self.driver.execute("INSERT INTO hold_item (hold_id, item_id) VALUES (?, ?)", &at)?;
         Ok(true)
+    }
+
+    /// The hold with this id.
+    pub fn hold(&mut self, deed: &DeedId) -> Result<Option<Hold>> {
+        let sql = format!("{HOLD} WHERE deed = ?");
+        let rows = self.driver.query(&sql, &[deed.as_bytes().as_slice().into()])?;
+        rows.first().map(hold_of).transpose()
+    }
+
+    /// The rows of the items that a hold holds.
+    pub fn items_of_hold(&mut self, hold: i64) -> Result<Vec<i64>> {
+        let sql = "SELECT item_id FROM hold_item WHERE hold_id = ? ORDER BY item_id";
+        self.driver.query(sql, &[hold.into()])?.iter().map(|row| row.int(0)).collect()
     }
 
     /// The number of items that a hold holds.
@@ -122,6 +152,60 @@ impl Register<'_> {
                 at.into(),
             ],
         )?;
+        Ok(())
+    }
+
+    /// Every entry of the ledger, the oldest first.
+    pub fn ledger(&mut self) -> Result<Vec<LedgerRow>> {
+        let sql = "SELECT sha256, size_bytes, tombstone, reason, at, readmitted_at
+                   FROM purge_ledger ORDER BY id";
+        let rows = self.driver.query(sql, &[])?;
+        let damaged = || Error::damaged("ledger", "a row", "its id is none");
+        let entry = |row: &Row| {
+            Ok(LedgerRow {
+                sha256: digest_of(row, 0)?,
+                size_bytes: row.unsigned(1)?,
+                tombstone: TombstoneId::from_slice(row.bytes(2)?).ok_or_else(damaged)?,
+                reason: row.text(3)?.to_owned(),
+                at: row.text(4)?.to_owned(),
+                readmitted_at: row.text_or_null(5)?.map(str::to_owned),
+            })
+        };
+        rows.iter().map(entry).collect()
+    }
+
+    /// Writes an entry of another archive's ledger.
+    pub fn add_ledger_row(&mut self, entry: &LedgerRow) -> Result<()> {
+        let id = reserve(self.driver, "purge_ledger", 1)?;
+        self.driver.execute(
+            "INSERT INTO purge_ledger (id, sha256, size_bytes, tombstone, reason, at, readmitted_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                id.into(),
+                entry.sha256.as_bytes().as_slice().into(),
+                entry.size_bytes.into(),
+                entry.tombstone.as_bytes().as_slice().into(),
+                entry.reason.as_str().into(),
+                entry.at.as_str().into(),
+                entry.readmitted_at.as_deref().into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Marks those of the items whose artifact has no bytes.
+    pub fn mark_those_purged(&mut self, items: &[i64]) -> Result<()> {
+        for some in items.chunks(200) {
+            let marks = vec!["?"; some.len()].join(", ");
+            let sql = format!(
+                "SELECT i.id, a.purged_at FROM item_row i JOIN artifact_row a ON a.id = i.artifact_id
+                 WHERE i.id IN ({marks}) AND a.purged_at IS NOT NULL"
+            );
+            let values: Vec<Value> = some.iter().map(|row| (*row).into()).collect();
+            for row in self.driver.query(&sql, &values)? {
+                self.mark_purged(row.int(0)?, row.text(1)?)?;
+            }
+        }
         Ok(())
     }
 

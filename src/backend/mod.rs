@@ -34,6 +34,7 @@ pub use catalog::{Catalog, NewBatch, NewItem};
 pub use dialect::Dialect;
 pub use driver::{Driver, Row, Scrub, Value};
 pub use filter::{ItemFilter, Page};
+pub use holds::LedgerRow;
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
 pub use migrate::{
     Applied, LATEST_VERSION, MIGRATIONS, Migrated, Migration, applied, apply, found_archive,

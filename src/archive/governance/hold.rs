@@ -165,7 +165,7 @@ fn same(archive: &mut Archive, hold: &Hold) -> Result<Option<Hold>> {
 }
 
 /// Notes every item that `hold` holds now; how many.
-fn hold_all(transaction: &mut Transaction<'_>, hold: &Hold) -> Result<u64> {
+pub(super) fn hold_all(transaction: &mut Transaction<'_>, hold: &Hold) -> Result<u64> {
     let tag = (hold.scope == HoldScope::Tag).then(|| hold.pattern.clone());
     let filter = ItemFilter { tag, ..ItemFilter::default() };
     let mut held = 0;

@@ -15,6 +15,7 @@ mod purge_report;
 mod release;
 mod request;
 mod rules;
+mod transfer;
 
 pub use approve::{ApproveOptions, ApproveReport, approve};
 pub(super) use approved::ApprovedRestore;
@@ -31,6 +32,7 @@ pub use request::{
     requests,
 };
 pub use rules::Rules;
+pub(super) use transfer::move_governance;
 
 use serde_json::{Map, Value, json};
 

@@ -48,10 +48,10 @@ const FOREIGN: &[(&str, &str)] = &[
       length(randomblob(9))))",
     ),
     ("an index gone", "DROP INDEX item_path"),
-    ("a newer schema", "UPDATE schema_migrations SET version = 99 WHERE version = 3"),
+    ("a newer schema", "UPDATE schema_migrations SET version = 99 WHERE version = 4"),
     (
         "a newer schema with more",
-        "UPDATE schema_migrations SET version = 99 WHERE version = 3; CREATE VIEW v AS SELECT 1",
+        "UPDATE schema_migrations SET version = 99 WHERE version = 4; CREATE VIEW v AS SELECT 1",
     ),
     ("another application", "PRAGMA application_id = 1"),
 ];
@@ -68,7 +68,7 @@ const ODD: &[(&str, &str)] = &[
     ("a step forgotten", "DELETE FROM schema_migrations WHERE version > 1"),
     (
         "the largest version",
-        "UPDATE schema_migrations SET version = 9223372036854775807 WHERE version = 3",
+        "UPDATE schema_migrations SET version = 9223372036854775807 WHERE version = 4",
     ),
     ("no version", "DELETE FROM schema_migrations"),
     ("text for numbers", "UPDATE artifact_row SET size_bytes = 'many', run_length = 'x'"),

@@ -11,6 +11,7 @@ mod common;
 mod conformance;
 mod credentials;
 mod encrypted;
+mod governance;
 mod health;
 mod main_job;
 mod moving;

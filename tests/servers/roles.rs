@@ -8,7 +8,7 @@ use crate::common::server::{Kind, PASSWORD, Server, mariadb_client};
 use crate::on_both;
 
 /// A database whose tables and roles its administrator made by what `schema` prints.
-fn prepared(server: &Server) -> String {
+pub fn prepared(server: &Server) -> String {
     let database = server.database();
     let dialect = server.kind.dialect();
     let text = TestRepo::plain_folder("dba").archive(["schema", "--dialect", dialect]).ok().stdout;
@@ -17,7 +17,7 @@ fn prepared(server: &Server) -> String {
 }
 
 /// A new user with `role`; the URL with which it comes.
-fn user(server: &Server, database: &str, role: &str) -> String {
+pub fn user(server: &Server, database: &str, role: &str) -> String {
     let name = format!("{role}_{database}");
     server.sql(
         database,
@@ -37,7 +37,7 @@ fn user(server: &Server, database: &str, role: &str) -> String {
 }
 
 /// Whether the server's own program, as the user of `url`, may run `sql`.
-fn may(server: &Server, url: &str, sql: &str) -> bool {
+pub fn may(server: &Server, url: &str, sql: &str) -> bool {
     let mut command = match server.kind {
         Kind::Postgres => {
             let mut command = Command::new("psql");

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS request (
 
 CREATE UNIQUE INDEX IF NOT EXISTS request_deed ON request (deed);
 
-CREATE INDEX IF NOT EXISTS request_subject ON request (subject, action);
+CREATE INDEX IF NOT EXISTS request_subject ON request (subject);
 
 CREATE INDEX IF NOT EXISTS request_item ON request (item_id);
 

@@ -129,3 +129,38 @@ fn crash_evidence_new_log() {
 fn crash_fsck_repair() {
     sweep(&deeds::REPAIR);
 }
+
+#[test]
+fn crash_prune_request() {
+    sweep(&deeds::governance::PRUNE_REQUEST);
+}
+
+#[test]
+fn crash_approve() {
+    sweep(&deeds::governance::APPROVE);
+}
+
+#[test]
+fn crash_purge() {
+    sweep(&deeds::governance::PURGE);
+}
+
+#[test]
+fn crash_hold_set() {
+    sweep(&deeds::governance::HOLD_SET);
+}
+
+#[test]
+fn crash_hold_release() {
+    sweep(&deeds::governance::HOLD_RELEASE);
+}
+
+#[test]
+fn crash_policy_adopt() {
+    sweep(&deeds::governance::POLICY_ADOPT);
+}
+
+#[test]
+fn crash_restore_approved() {
+    sweep(&deeds::governance::RESTORE_APPROVED);
+}

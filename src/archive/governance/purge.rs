@@ -70,7 +70,11 @@ fn purge_one(workspace: &Workspace, options: &PurgeOptions) -> Result<PurgeRepor
     let mut archive = Archive::create(workspace)?;
     let item = item_here(workspace, &mut archive, &options.id, ACTION)?;
     if item.state == ItemState::Purged {
-        return purge_report::again(workspace, &mut archive, &item);
+        // A purge that was killed may have left bytes in the database's log.
+        let scrub = archive.driver().scrub();
+        let mut report = purge_report::again(workspace, &mut archive, &item)?;
+        purge_report::of_backend(workspace, &mut report, scrub);
+        return Ok(report);
     }
     let done = govern(workspace, &mut archive, options, &item);
     if let Err(error @ Error::Refused { .. }) = &done {

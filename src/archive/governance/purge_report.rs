@@ -226,7 +226,7 @@ fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
 }
 
 /// What the backend did, and what of it nobody here can reach.
-fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+pub(super) fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
     let place = workspace.config.backend().as_str().to_owned();
     let what = "the bytes are gone from the tables of content".to_owned();
     report.erased.push(Spot { place: place.clone(), what, command: None });

@@ -4,6 +4,9 @@ use std::fs;
 
 use crate::common::TestRepo;
 
+#[path = "governance.rs"]
+pub mod governance;
+
 /// A command and what it finds.
 #[derive(Debug)]
 pub struct Deed {
@@ -22,7 +25,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 23] = [
+pub static ALL: [&Deed; 30] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -46,6 +49,13 @@ pub static ALL: [&Deed; 23] = [
     &HOOKS_UNINSTALL,
     &NEW_LOG,
     &REPAIR,
+    &governance::PRUNE_REQUEST,
+    &governance::APPROVE,
+    &governance::PURGE,
+    &governance::HOLD_SET,
+    &governance::HOLD_RELEASE,
+    &governance::POLICY_ADOPT,
+    &governance::RESTORE_APPROVED,
 ];
 
 /// The name of an archive outside the repository.
@@ -277,6 +287,7 @@ pub static MIGRATE: Deed = Deed {
     line: &["migrate", "--quiet"],
     prepare: || {
         let repo = with_stub();
+        repo.sql(&governance::before_there_was_any());
         repo.sql(
             "DROP TABLE evidence_writer; DROP INDEX batch_deed_reason;
              CREATE UNIQUE INDEX batch_deed ON batch (deed);

@@ -82,7 +82,7 @@ fn settle_without_tree(
         }
         _ => false,
     };
-    if !records.is_empty() && !was_staged && can_be_aborted(intent) {
+    if !records.is_empty() && !was_staged && can_be_aborted(intent, &records) {
         abort(archive, &records, &intent.steps)?;
         report.aborted.push(intent.deed.to_string());
     } else if !records.is_empty() {
@@ -158,7 +158,7 @@ pub(super) fn settle(
             report.completed.push(intent.deed.to_string());
             return intent.remove(workspace);
         }
-    } else if steps.is_empty() && can_be_aborted(intent) {
+    } else if steps.is_empty() && can_be_aborted(intent, &records) {
         abort(archive, &records, &intent.steps)?;
         report.aborted.push(intent.deed.to_string());
         return intent.remove(workspace);
@@ -182,10 +182,13 @@ pub(super) fn settle(
 }
 
 /// Whether a deed of which nothing is in place came to nothing. What `undo` takes back is hidden
-/// already, and a drop of a stub that was gone has no steps: those go on.
-fn can_be_aborted(intent: &Intent) -> bool {
+/// already, and a drop of a stub that was gone has no steps: those go on. So does what used up
+/// approvals, which nobody would give twice for one thing.
+fn can_be_aborted(intent: &Intent, records: &[(Record, Digest)]) -> bool {
     let actions = [Action::Archive, Action::Restore, Action::StubDrop];
-    !intent.steps.is_empty() && actions.iter().any(|action| action.as_str() == intent.action)
+    !intent.steps.is_empty()
+        && actions.iter().any(|action| action.as_str() == intent.action)
+        && records.iter().all(|(record, _)| record.event.approvers.is_empty())
 }
 
 /// Whether the segment was staged once: git has its object then, since staging is the last step.

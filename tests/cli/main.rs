@@ -31,6 +31,7 @@ mod others_stubs;
 mod pinned;
 mod places;
 mod recovery;
+mod runbook;
 mod signed;
 mod strict;
 mod sub_folder;

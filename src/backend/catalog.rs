@@ -246,13 +246,19 @@ impl<'a> Catalog<'a> {
 
     /// The item with this id, hidden ones too when `hidden` is set.
     pub fn item(&mut self, id: &TombstoneId, hidden: bool) -> Result<Option<Item>> {
+        let found = self.bare_item(id, hidden)?;
+        self.complete(found.into_iter().collect()).map(|mut items| items.pop())
+    }
+
+    /// The same without tags, metadata, holds and requests: one query.
+    pub fn bare_item(&mut self, id: &TombstoneId, hidden: bool) -> Result<Option<Item>> {
         let sql = format!("{} WHERE i.tombstone = ?", self.query_of_items());
         let rows = self.driver.query(&sql, &[id.as_bytes().as_slice().into()])?;
         let Some(row) = rows.first() else { return Ok(None) };
         if row.int(20)? != 0 && !hidden {
             return Ok(None);
         }
-        self.complete(vec![item_of(row)?]).map(|mut items| items.pop())
+        item_of(row).map(Some)
     }
 
     /// Items whose ids lie between `low` and `high`; at most `limit`.

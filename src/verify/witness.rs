@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::archive::{Archive, Workspace, segment_of_last};
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Record};
-use crate::model::{Digest, Finding, LogId, RepoPath, TombstoneId, escape_line};
+use crate::model::{Digest, Finding, ItemState, LogId, RepoPath, TombstoneId, escape_line};
 
 use super::rules;
 
@@ -84,7 +84,7 @@ impl Witness {
             return Ok(None);
         }
         let about = |rule, words: &str| Finding::new(rule, path, words).tombstone(id);
-        let item = archive.catalog().item(&id, true)?;
+        let item = archive.catalog().bare_item(&id, true)?;
         let (mut own, mut foreign) = (false, false);
         for (record, digest) in lines {
             if self.own_logs.contains(&record.log) {
@@ -110,6 +110,9 @@ impl Witness {
             let words = "archived by another clone; its bytes are not in this archive";
             return Ok(Some(about(&rules::BYTES_ELSEWHERE, words)));
         };
+        if item.state == ItemState::Purged {
+            return Ok(Some(about(&rules::PURGED, "its content was purged")));
+        }
         if !hash {
             return Ok(None);
         }
@@ -137,6 +140,6 @@ impl Witness {
     /// Whether the archive has the item, and not only its name.
     pub fn knows(&mut self, id: &TombstoneId) -> Result<bool> {
         let Some(archive) = &mut self.archive else { return Ok(false) };
-        Ok(archive.catalog().item(id, true)?.is_some())
+        Ok(archive.catalog().bare_item(id, true)?.is_some())
     }
 }

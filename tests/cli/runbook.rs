@@ -12,11 +12,8 @@ fn every_command_runs() {
     }
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbook.md");
     let text = fs::read_to_string(page).unwrap();
-    let blocks: Vec<&str> = text
-        .split("\n```sh\n")
-        .skip(1)
-        .map(|rest| rest.split_once("\n```").unwrap().0)
-        .collect();
+    let blocks: Vec<&str> =
+        text.split("\n```sh\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0).collect();
     assert!(blocks.len() > 10, "the page has blocks to run");
     let repo = TestRepo::new();
     repo.file("src/legacy/zendesk_v1.py", "def client():\n    return 'zendesk'\n".repeat(4));

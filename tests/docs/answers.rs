@@ -56,7 +56,10 @@ const TYPED: &[(&str, &str)] = &[
     ("request list", "git codex-archive --json request list"),
     ("hold set", "git codex-archive --json hold set --path 'src/**' --case c --reason x"),
     ("hold list", "git codex-archive --json hold list"),
-    ("hold release", "git codex-archive --json hold release --case c --by ann --second ben --reason x"),
+    (
+        "hold release",
+        "git codex-archive --json hold release --case c --by ann --second ben --reason x",
+    ),
     ("purge", "git codex-archive --json purge src/b.py --by ann --second ben --reason x --apply"),
     ("purge", "git codex-archive --json purge src/b.py --report"),
     ("prune-request", "git codex-archive --json prune-request src/a.py --reason x"),

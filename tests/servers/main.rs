@@ -20,6 +20,7 @@ mod plans;
 mod refusals;
 mod roles;
 mod schema;
+mod tampering;
 
 use common::TestRepo;
 use common::server::{Kind, Server};

@@ -49,7 +49,7 @@ use super::recovery::{records_of, take_steps};
 use super::{Archive, Workspace};
 
 /// Does a deed that concerns no file: its records go into the archive, and into a segment that is
-/// staged. Outside a repository the archive alone has them.
+/// staged. Outside a repository, or about another one's item, the archive alone has them.
 pub(super) fn journaled<T>(
     workspace: &Workspace,
     archive: &mut Archive,
@@ -59,7 +59,8 @@ pub(super) fn journaled<T>(
     work: impl FnMut(&mut Transaction<'_>) -> Result<(T, Vec<Deed>)>,
 ) -> Result<(T, Vec<(Record, Digest)>)> {
     let intent = Intent::new(workspace, action.as_str(), deed, []);
-    if let Some(repository) = &workspace.repository {
+    let is_here = belongs_here(workspace, repo);
+    if let Some(repository) = workspace.repository.as_ref().filter(|_| is_here) {
         super::tree::check_index_free(repository)?;
         intent.write(workspace)?;
     }
@@ -74,11 +75,17 @@ pub(super) fn journaled<T>(
             return Err(error);
         }
     };
-    if workspace.repository.is_some() {
+    if is_here {
         let segment = archive.segment_of(done.1.clone())?;
         take_steps("record", workspace, archive, &intent, &[], Some(&segment))?;
     }
     Ok(done)
+}
+
+/// Whether records of the label `repo` belong into this repository's tree.
+pub(super) fn belongs_here(workspace: &Workspace, repo: &str) -> bool {
+    let label = workspace.label().map(ToString::to_string);
+    workspace.repository.is_some() && (repo.is_empty() || label.as_deref() == Some(repo))
 }
 
 /// An event about `item`.

@@ -1,6 +1,6 @@
 //! What became of purged content, class by class: erased and looked for, out of reach, still there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
@@ -149,21 +149,24 @@ fn empty(item: &Item) -> PurgeReport {
 
 /// What is looked for once the bytes are gone.
 pub(super) struct Search {
-    probes: Probes,
+    /// Pieces of the content as it was stored, which stand nowhere else.
+    stored: Probes,
+    /// Pieces of the content itself, which other content may have too.
+    plain: Probes,
     item: Item,
 }
 
 /// Takes pieces of the content while it is there.
 pub(super) fn prepare(workspace: &Workspace, archive: &mut Archive, item: &Item) -> Result<Search> {
-    let mut probes = Probes::default();
+    let (mut stored, mut plain) = (Probes::default(), Probes::default());
     if let Some(frame) = frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)? {
-        probes.add(&frame);
+        stored.add(&frame);
         let content = Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
         if let Some(bytes) = content.in_memory() {
-            probes.add(bytes);
+            plain.add(bytes);
         }
     }
-    Ok(Search { probes, item: item.clone() })
+    Ok(Search { stored, plain, item: item.clone() })
 }
 
 impl Search {
@@ -182,26 +185,33 @@ impl Search {
         elsewhere(workspace, &self.item, report)
     }
 
-    /// Looks for the probes in every file of the archive's folder.
+    /// Looks for the probes in every file of the archive's folder. What the tables hold is all
+    /// compressed and may be like other content: there only what was stored tells.
     fn in_files(&self, workspace: &Workspace, report: &mut PurgeReport) -> Result<()> {
         let mut clean = 0;
         for file in archive_files(workspace)? {
-            let found = self.probes.found_in(&file)?;
+            let is_live = is_live(workspace, &file)?;
+            let mut found = self.stored.found_in(&file)?;
+            if !is_live {
+                found += self.plain.found_in(&file)?;
+            }
             if found == 0 {
                 clean += 1;
                 continue;
             }
             let shown = file.display().to_string();
+            let again = format!("git codex-archive purge {} --report", report.tombstone);
+            let remove = format!("rm {}", escape_line(&shown));
             report.still_present.push(Spot {
-                what: format!("{found} of {} pieces of the content stand in it", self.probes.len()),
-                command: Some(format!("rm {}", escape_line(&shown))),
+                what: format!("{found} pieces of the content stand in it"),
+                command: Some(if is_live { again } else { remove }),
                 place: shown,
             });
         }
-        let what = match self.probes.len() {
+        let what = match self.stored.len() + self.plain.len() {
             0 => "the content is too short or too even to be told from other bytes".to_owned(),
             probes => {
-                format!("{probes} pieces of the content looked for in {clean} files: not found")
+                format!("{probes} pieces of the content looked for, and not found in {clean} files")
             }
         };
         let place = "files of the archive".to_owned();
@@ -210,10 +220,21 @@ impl Search {
     }
 }
 
+/// Whether `file` is the archive that is in use, or belongs to it.
+fn is_live(workspace: &Workspace, file: &Path) -> Result<bool> {
+    let ArchivePlace::File(archive) = workspace.archive_place()? else { return Ok(false) };
+    let named = |end: &str| {
+        let mut name = archive.clone().into_os_string();
+        name.push(end);
+        file == Path::new(&name)
+    };
+    Ok(["", "-wal", "-shm", "-journal"].iter().any(|end| named(end)))
+}
+
 fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     match workspace.archive_place()? {
         ArchivePlace::File(file) => {
-            let folder = file.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+            let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let is_ours = |path: &PathBuf| {
                 folder == workspace.store_folder()

@@ -15,7 +15,9 @@ use crate::model::{
     Actor, DeedId, Digest, GovernedAction, Item, ItemState, Request, RequestState, escape_line,
 };
 
-use super::{Matter, Rules, check_reason, detail, event_about, is_one_keyboard, journaled};
+use super::{
+    Matter, Rules, belongs_here, check_reason, detail, event_about, is_one_keyboard, journaled,
+};
 
 const ACTION: &str = "request the purge of";
 
@@ -198,9 +200,10 @@ pub(super) fn told(
     records: &[(Record, Digest)],
 ) -> Result<(String, Option<String>)> {
     let digest = records.last().map(|(_, digest)| digest.to_string()).unwrap_or_default();
-    let segment = match &workspace.repository {
-        Some(_) => Some(Segment::new(records.to_vec())?.path.to_string()),
-        None => None,
+    let repo = records.last().and_then(|(record, _)| record.event.repo.as_deref());
+    let segment = match belongs_here(workspace, repo.unwrap_or_default()) {
+        true => Some(Segment::new(records.to_vec())?.path.to_string()),
+        false => None,
     };
     Ok((digest, segment))
 }

@@ -105,7 +105,8 @@ impl Report for AdoptReport {
             (false, false) => (ODD, "Waits for a second approval"),
         };
         out.parts(&[(style, what), (PLAIN, &format!(": version {} of the policy", self.version))]);
-        let unwitnessed = if self.unwitnessed { " (unwitnessed)" } else { "" };
+        let is_alone = self.adopted && self.unwitnessed;
+        let unwitnessed = if is_alone { " (unwitnessed)" } else { "" };
         out.field("approved by", format!("{}{unwitnessed}", self.approved_by.join(", ")));
         out.field("sha256", &self.sha256);
         if !self.request.is_empty() {

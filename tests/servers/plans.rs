@@ -2,7 +2,7 @@
 //! no table is read from end to end.
 
 use codex_archive::backend::{Access, Catalog, Dialect, Driver, ItemFilter, Ledger, Page, Row};
-use codex_archive::backend::{Patience, Sqlite, Value, apply, connect};
+use codex_archive::backend::{Patience, Scrub, Sqlite, Value, apply, connect};
 use codex_archive::clock::Timestamp;
 use codex_archive::model::{DeedId, Digest, ItemState, Reason, RepoLabel, RepoPath, TombstoneId};
 use codex_archive::retry::Retry;
@@ -43,6 +43,9 @@ impl Driver for Recorder {
     }
     fn rollback(&mut self) {
         self.inner.rollback();
+    }
+    fn scrub(&mut self) -> codex_archive::Result<Scrub> {
+        self.inner.scrub()
     }
     fn integrity(&mut self) -> codex_archive::Result<Vec<String>> {
         self.inner.integrity()

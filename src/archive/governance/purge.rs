@@ -50,10 +50,14 @@ pub fn purge(workspace: &Workspace, options: &PurgeOptions) -> Result<PurgeRepor
     })
 }
 
-/// Looks again at what became of purged content.
+/// Looks again at what became of purged content, and tidies up what was in use then.
 pub fn purge_report(workspace: &Workspace, id: &OsString) -> Result<PurgeReport> {
-    let mut archive = Archive::open(workspace)?;
+    let archive = Archive::open(workspace)?;
     archive.check_governed()?;
+    drop(archive);
+    let _lock = workspace.lock()?;
+    recovery::recover(workspace)?;
+    let mut archive = Archive::create(workspace)?;
     let item = item_here(workspace, &mut archive, id, "report on")?;
     if item.state != ItemState::Purged {
         let why = "it was not purged".to_owned();

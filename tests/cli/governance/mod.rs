@@ -113,7 +113,6 @@ pub fn is_verifiable(repo: &TestRepo) {
     repo.archive(["evidence", "verify"]).ok();
     repo.archive(["verify", "--staged"]).ok();
     if !repo.staged().is_empty() {
-        assert!(repo.staged().iter().all(|line| line.starts_with('A')), "{:?}", repo.staged());
         repo.try_commit("governed").ok();
         repo.archive(["verify", "--range", "HEAD^..HEAD"]).ok();
         let body = repo.archive(["evidence", "cite", "--range", "HEAD^..HEAD"]).ok().stdout;

@@ -174,6 +174,7 @@ fn what_another_reader_keeps_is_told_and_goes_with_the_next_report() {
     }
     let content = noise(5_000);
     let (repo, id) = retired_with("src/secret.bin", &content);
+    let repo = with_tmp(repo);
     let reader = Reader::of(&repo);
     let told = purge(&repo, &id, &[]).fails(4);
     told.clone().says("Still there").says("another process reads the archive");
@@ -200,13 +201,23 @@ fn copies_beside_the_archive_are_found() {
     let folder = repo.common_dir().join("codex-archive");
     let copy = folder.join("archive.sqlite.before-migration");
     fs::copy(repo.top.join(".codex/archive.sqlite"), &copy).unwrap();
-    repo.archive(["restore", &id, "src/again.bin"]).ok();
     repo.archive(["restore", &id, "--force", "src/secret.bin"]).ok();
     let told = purge(&repo, &id, &["--json"]).fails(4).json();
     let present = told["still_present"].as_array().unwrap();
     let has = |words: &str| present.iter().any(|it| it.to_string().contains(words));
     assert!(has("archive.sqlite.before-migration"), "{told}");
     assert!(has("src/secret.bin has the content"), "{told}");
+    // They are told again until they are gone, by the commands that are printed.
+    let told = repo.archive(["purge", &id, "--report", "--json"]).fails(4).json();
+    let present = told["still_present"].as_array().unwrap();
+    assert_eq!(present.len(), 2, "{told}");
+    for spot in present {
+        repo.types(spot["command"].as_str().unwrap()).ok();
+    }
+    assert!(!copy.exists());
+    repo.archive(["purge", &id, "--report"]).ok();
+    repo.git(["restore", "src/secret.bin"]).ok();
+    is_verifiable(&repo);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Child;
 
-use crate::common::{TestRepo, have, is_embedded, run};
+use crate::common::{TestRepo, have, is_embedded, run, sha256};
 use crate::pinned::pin;
 use crate::signed::{key, with_key};
 
@@ -50,17 +50,23 @@ fn two_keys_purge_and_ssh_keygen_agrees() {
     pin("approve-signed", &repo, &signs(&repo, &id, "purge", ANN).ok());
     if is_embedded() {
         // The line, as docs/formats.md tells it to somebody with a shell.
-        let line = repo.sql(
-            "SELECT json_object('action', r.action, 'archive', (SELECT v FROM meta WHERE k = 'archive'),
-               'expires', r.expires_at, 'policy', r.policy_version, 'reason', r.reason,
-               'record', (SELECT lower(hex(e.digest)) FROM evidence e WHERE e.deed = r.deed),
-               'request', lower(substr(hex(r.deed), 1, 8) || '-' || substr(hex(r.deed), 9, 4) || '-' ||
-                 substr(hex(r.deed), 13, 4) || '-' || substr(hex(r.deed), 17, 4) || '-' ||
-                 substr(hex(r.deed), 21)),
-               'sha256', i.content_sha256, 'subject', r.subject, 'tombstone', r.subject, 'v', 1)
-             FROM request r JOIN (SELECT item.id, content_sha256 FROM item
-               JOIN artifact ON artifact.id = item.artifact_id) i ON i.id = r.item_id",
-        );
+        let is_request = |line: &&String| line.contains("\"action\":\"PRUNE_REQUEST\"");
+        let record = repo.journal().iter().find(is_request).unwrap().clone();
+        let asked: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let line = serde_json::json!({
+            "action": "purge",
+            "archive": repo.sql("SELECT v FROM meta WHERE k = 'archive'").trim(),
+            "expires": asked["detail"]["expires"],
+            "policy": 1,
+            "reason": "GDPR 17",
+            "record": sha256(record.as_bytes()),
+            "request": asked["deed"],
+            "sha256": sha256(super::CONTENT.as_bytes()),
+            "subject": id,
+            "tombstone": id,
+            "v": 1,
+        })
+        .to_string();
         let signature = repo.sql("SELECT signature FROM approval");
         let [line_file, signature_file] = ["line", "line.sig"].map(|name| repo.world.path(name));
         fs::write(&line_file, line.trim_end()).unwrap();
@@ -327,5 +333,6 @@ fn git_says_which_key_and_which_program() {
     approve(&repo, &id, "purge", BOB).ok();
     assert!(repo.world.path("home/signed").exists());
     repo.git(["config", "gpg.format", "openpgp"]).ok();
+    repo.git(["config", "--unset", "gpg.ssh.defaultKeyCommand"]).ok();
     repo.unchanged(|repo| approve(repo, &id, "purge", CAROL).fails(8));
 }

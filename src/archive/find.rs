@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::evidence::Action;
 use crate::git::{IndexScope, Repository};
-use crate::model::{GitOid, Item, RepoPath, TombstoneId, escape_line, unhex};
+use crate::model::{GitOid, Item, ItemState, RepoPath, TombstoneId, escape_line, unhex};
 use crate::tombstone::{self, Tombstone};
 
 use super::lookup::{item_of_record, sidecar_path};
@@ -192,14 +194,34 @@ impl<'a> Finder<'a> {
             let mut items = BTreeMap::new();
             let Some(repository) = &self.workspace.repository else { return Ok(items) };
             let (segments, _) = segments::in_index(repository)?;
+            let mut lives = BTreeMap::new();
             for (record, _) in segments.iter().flat_map(|segment| &segment.lines) {
+                let Some(id) = record.event.tombstone else { continue };
+                let life: &mut Life = lives.entry(id).or_default();
+                match record.event.action {
+                    Action::Archive => life.archived = life.archived.max(Some(record.ts)),
+                    Action::Purge => life.purged = life.purged.max(Some(record.ts)),
+                    _ => {}
+                }
                 if let Some(item) = item_of_record(record) {
-                    items.entry(item.tombstone).or_insert(item);
+                    items.entry(id).or_insert(item);
+                }
+            }
+            for (id, item) in &mut items {
+                if lives.get(id).is_some_and(|life| life.purged > life.archived) {
+                    item.state = ItemState::Purged;
                 }
             }
             Ok(items)
         })
     }
+}
+
+/// When an item was archived and purged last.
+#[derive(Debug, Default)]
+struct Life {
+    archived: Option<Timestamp>,
+    purged: Option<Timestamp>,
 }
 
 /// What `cell` holds, made by `make` when it is first asked for.

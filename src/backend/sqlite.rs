@@ -33,6 +33,12 @@ const LIMITS: &[(Limit, i32)] = &[
 /// Pages that are copied at once.
 const COPY_PAGES: i32 = 1024;
 
+/// How long another process's lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The same where what is not done now is told, and done later.
+const SCRUB_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A connection to an archive in a file.
 pub struct Sqlite {
     connection: Connection,
@@ -73,7 +79,7 @@ impl Sqlite {
         let place = self.place.clone();
         let failed = |e| wrap("open", &place, e);
         let connection = &self.connection;
-        connection.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
+        connection.busy_timeout(PATIENCE).map_err(failed)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
@@ -278,7 +284,13 @@ impl Driver for Sqlite {
 
     fn scrub(&mut self) -> Result<Scrub> {
         // Deleted rows were overwritten (secure_delete); the log still has the pages as they were.
-        let rows = self.query("PRAGMA wal_checkpoint(TRUNCATE)", &[])?;
+        // A reader that stays is told of, and not waited for.
+        let failed = |e| wrap("tidy up", &self.place, e);
+        self.connection.busy_timeout(SCRUB_PATIENCE).map_err(failed)?;
+        let rows = self.query("PRAGMA wal_checkpoint(TRUNCATE)", &[]);
+        let failed = |e| wrap("tidy up", &self.place, e);
+        self.connection.busy_timeout(PATIENCE).map_err(failed)?;
+        let rows = rows?;
         let row = rows.first();
         let busy = row.map(|row| row.int(0)).transpose()?.unwrap_or(1) != 0;
         if busy {

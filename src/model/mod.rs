@@ -9,6 +9,7 @@ mod item;
 mod label;
 mod notes;
 mod path;
+mod shell;
 mod words;
 
 pub use actor::{Actor, escape_line};
@@ -24,3 +25,4 @@ pub use item::{FileMode, Item, ItemKind, ItemState, Reason};
 pub use label::RepoLabel;
 pub use notes::{Notes, check_words, is_word};
 pub use path::{RepoPath, is_bidi_control, names_git_folder};
+pub use shell::shell_word;

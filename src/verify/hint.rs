@@ -1,10 +1,10 @@
 //! Commands that mend a finding, as a person can paste them from any folder of the repository.
 
-use crate::model::{GitOid, RepoPath};
+use crate::model::{GitOid, RepoPath, shell_word};
 
 /// A path as one word of a shell; odd bytes as `$'\xNN'`.
 pub fn shell(path: &RepoPath) -> String {
-    quote(path.as_bytes())
+    shell_word(path.as_bytes())
 }
 
 /// A path as git's pathspec from the top of the work tree, as one word of a shell.
@@ -19,7 +19,7 @@ pub fn top(path: &RepoPath) -> String {
         // As it is: the one spelling of paths as text would escape some of these bytes.
         format!("':/{}'", String::from_utf8_lossy(path.as_bytes()))
     } else {
-        quote(&spec)
+        shell_word(&spec)
     }
 }
 
@@ -27,30 +27,6 @@ pub fn top(path: &RepoPath) -> String {
 pub fn take_back(path: &RepoPath, base: Option<&GitOid>) -> String {
     let source = base.map_or("HEAD".to_owned(), |oid| oid.to_string()[..12].to_owned());
     format!("git restore --source={source} --staged --worktree -- {}", top(path))
-}
-
-fn quote(bytes: &[u8]) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./+@%,:=".contains(byte);
-    if bytes.iter().all(plain) && !bytes.starts_with(b"-") {
-        return String::from_utf8_lossy(bytes).into_owned();
-    }
-    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control));
-    if let Some(text) = text {
-        return format!("'{}'", text.replace('\'', "'\\''"));
-    }
-    let mut out = String::from("$'");
-    for byte in bytes {
-        match byte {
-            b'\'' | b'\\' => {
-                out.push('\\');
-                out.push(*byte as char);
-            }
-            0x20..=0x7e => out.push(*byte as char),
-            other => out.push_str(&format!("\\x{other:02x}")),
-        }
-    }
-    out.push('\'');
-    out
 }
 
 #[cfg(test)]

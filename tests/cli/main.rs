@@ -20,6 +20,7 @@ mod detached;
 mod edits;
 mod forgeries;
 mod formats;
+mod governance;
 mod guides;
 mod health;
 mod idempotent;

@@ -14,7 +14,8 @@ pub fn key(repo: &TestRepo, name: &str) -> String {
     format!("{name}@example.com {}", fs::read_to_string(file.with_extension("pub")).unwrap().trim())
 }
 
-fn with_key(repo: &TestRepo, name: &str) {
+/// Lets `repo` sign with the key `name` of its world.
+pub fn with_key(repo: &TestRepo, name: &str) {
     repo.git(["config", "gpg.format", "ssh"]).ok();
     let file = repo.world.path(name);
     repo.git(["config", "user.signingKey", file.to_str().unwrap()]).ok();

@@ -239,7 +239,10 @@ pub(super) fn give(
         return Err(Error::refused(ACTION, matter.request.subject, refusal));
     }
     let mut counted = before;
-    counted.push(approval.clone());
+    // Whoever approves first has asked as well.
+    if !(rules.governance.separation && is_new) {
+        counted.push(approval.clone());
+    }
     let readmits = matter.request.action == GovernedAction::Readmit
         && counted.len() >= needed(matter.request.action, rules);
     let event = event(&matter, item, &approval, readmits);

@@ -14,6 +14,7 @@ mod purge;
 mod purge_report;
 mod release;
 mod request;
+mod residue;
 mod rules;
 mod transfer;
 

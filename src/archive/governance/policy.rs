@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::archive::journaled::Transaction;
-use crate::archive::{Archive, Workspace, recovery};
+use crate::archive::{Archive, Workspace, recovery, segments};
 use crate::backend::PolicyRow;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
+use crate::git::Repository;
 use crate::logging::About;
 use crate::model::{
     Actor, Approval, Assurance, DeedId, Digest, GovernedAction, Request, RequestState,
@@ -108,11 +109,36 @@ pub fn diff_policy(workspace: &Workspace) -> Result<PolicyDiff> {
 fn proposed(workspace: &Workspace, before: &PolicyReport) -> Result<(Governance, Signers)> {
     // What a file does not say is as it is without a policy: adopting may loosen.
     let rules = workspace.config.governance(&Governance::default());
+    let before = before.signers()?;
     let signers = match proposed_signers(workspace)? {
-        Some(signers) => signers,
-        None => before.signers()?,
+        Some(file) => {
+            let missing = before.without(&file);
+            let elsewhere = match &workspace.repository {
+                Some(repository) => missing.without(&signers_of_tree(repository)?),
+                None => Signers::default(),
+            };
+            Signers::parse(&format!("{}{}", file.render(), elsewhere.render()))?
+        }
+        None => before,
     };
     Ok((rules, signers))
+}
+
+/// Every signer whom a policy of this tree's evidence lists. Whoever is missing in the file and is
+/// among them is revoked; whoever came in on another branch is not known here yet, and stays.
+fn signers_of_tree(repository: &Repository) -> Result<Signers> {
+    let mut lines = String::new();
+    for (record, _) in segments::in_index(repository)?.0.iter().flat_map(|it| &it.lines) {
+        let detail =
+            record.event.detail.as_ref().filter(|_| record.event.action == Action::PolicyChange);
+        let signers = detail.and_then(|it| it.get("signers")?.as_array());
+        let signers = signers.into_iter().flatten().filter_map(|it| it.as_str());
+        for line in signers.filter(|line| Signers::parse(line).is_ok()) {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+    }
+    Signers::parse(&lines)
 }
 
 /// Which policy to adopt, on whose word.

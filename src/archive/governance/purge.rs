@@ -50,10 +50,14 @@ pub fn purge(workspace: &Workspace, options: &PurgeOptions) -> Result<PurgeRepor
     })
 }
 
-/// Looks again at what became of purged content.
+/// Looks again at what became of purged content, and tidies up what was in use then.
 pub fn purge_report(workspace: &Workspace, id: &OsString) -> Result<PurgeReport> {
-    let mut archive = Archive::open(workspace)?;
+    let archive = Archive::open(workspace)?;
     archive.check_governed()?;
+    drop(archive);
+    let _lock = workspace.lock()?;
+    recovery::recover(workspace)?;
+    let mut archive = Archive::create(workspace)?;
     let item = item_here(workspace, &mut archive, id, "report on")?;
     if item.state != ItemState::Purged {
         let why = "it was not purged".to_owned();
@@ -70,11 +74,7 @@ fn purge_one(workspace: &Workspace, options: &PurgeOptions) -> Result<PurgeRepor
     let mut archive = Archive::create(workspace)?;
     let item = item_here(workspace, &mut archive, &options.id, ACTION)?;
     if item.state == ItemState::Purged {
-        // A purge that was killed may have left bytes in the database's log.
-        let scrub = archive.driver().scrub();
-        let mut report = purge_report::again(workspace, &mut archive, &item)?;
-        purge_report::of_backend(workspace, &mut report, scrub);
-        return Ok(report);
+        return purge_report::again(workspace, &mut archive, &item);
     }
     let done = govern(workspace, &mut archive, options, &item);
     if let Err(error @ Error::Refused { .. }) = &done {

@@ -1,19 +1,22 @@
 //! What became of purged content, class by class: erased and looked for, out of reach, still there.
 
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::archive::journaled::{frame_of, record_of};
-use crate::archive::{Archive, ArchivePlace, Content, Workspace, tree};
+use crate::archive::{Archive, ArchivePlace, Content, Workspace};
 use crate::backend::Scrub;
 use crate::error::Result;
 use crate::evidence::Action;
-use crate::git::{Bytes as _, Residue};
-use crate::model::{Approval, Assurance, DeedId, Item, Request, escape_line};
+use crate::git::Bytes as _;
+use crate::model::{Approval, Assurance, DeedId, Item, Request, escape_line, shell_word};
 
 use super::probe::{Probes, files_below};
+use super::residue::elsewhere;
 use super::{event_about, is_one_keyboard};
 
 /// How far a purge has come.
@@ -177,6 +180,7 @@ impl Search {
         archive: &mut Archive,
         report: &mut PurgeReport,
     ) -> Result<()> {
+        gone_from_tables(workspace, report);
         let scrub = archive.driver().scrub();
         of_backend(workspace, report, scrub);
         if workspace.is_embedded() {
@@ -199,14 +203,8 @@ impl Search {
                 clean += 1;
                 continue;
             }
-            let shown = file.display().to_string();
-            let again = format!("git codex-archive purge {} --report", report.tombstone);
-            let remove = format!("rm {}", escape_line(&shown));
-            report.still_present.push(Spot {
-                what: format!("{found} pieces of the content stand in it"),
-                command: Some(if is_live { again } else { remove }),
-                place: shown,
-            });
+            let what = format!("{found} pieces of the content stand in it");
+            report.still_present.push(in_file(workspace, &file, what)?);
         }
         let what = match self.stored.len() + self.plain.len() {
             0 => "the content is too short or too even to be told from other bytes".to_owned(),
@@ -220,15 +218,19 @@ impl Search {
     }
 }
 
-/// Whether `file` is the archive that is in use, or belongs to it.
+/// What stands in `file`. What the archive itself needs is tidied up, and not taken away.
+fn in_file(workspace: &Workspace, file: &Path, what: String) -> Result<Spot> {
+    let word = shell_word(file.as_os_str().as_bytes());
+    let command = (!is_live(workspace, file)?).then(|| format!("rm -- {word}"));
+    Ok(Spot { place: file.display().to_string(), what, command })
+}
+
+/// Whether `file` is the archive's database, or a file that SQLite keeps beside it.
 fn is_live(workspace: &Workspace, file: &Path) -> Result<bool> {
-    let ArchivePlace::File(archive) = workspace.archive_place()? else { return Ok(false) };
-    let named = |end: &str| {
-        let mut name = archive.clone().into_os_string();
-        name.push(end);
-        file == Path::new(&name)
-    };
-    Ok(["", "-wal", "-shm", "-journal"].iter().any(|end| named(end)))
+    let ArchivePlace::File(live) = workspace.archive_place()? else { return Ok(false) };
+    let live = live.display().to_string();
+    let shown = file.display().to_string();
+    Ok(["", "-wal", "-shm", "-journal"].iter().any(|end| shown == format!("{live}{end}")))
 }
 
 fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
@@ -246,11 +248,15 @@ fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// What the backend did, and what of it nobody here can reach.
-pub(super) fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+fn gone_from_tables(workspace: &Workspace, report: &mut PurgeReport) {
     let place = workspace.config.backend().as_str().to_owned();
     let what = "the bytes are gone from the tables of content".to_owned();
-    report.erased.push(Spot { place: place.clone(), what, command: None });
+    report.erased.push(Spot { place, what, command: None });
+}
+
+/// What the backend did, and what of it nobody here can reach.
+fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+    let place = workspace.config.backend().as_str().to_owned();
     match scrub {
         Ok(scrub) => {
             for what in scrub.done {
@@ -274,83 +280,6 @@ pub(super) fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub:
             let command = Some(format!("git codex-archive purge {} --report", report.tombstone));
             report.still_present.push(Spot { place, what: escape_line(&what), command });
         }
-    }
-}
-
-/// What is not the archive's: the work tree, and git's own history.
-fn elsewhere(workspace: &Workspace, item: &Item, report: &mut PurgeReport) -> Result<()> {
-    let Some(repository) = &workspace.repository else { return Ok(()) };
-    if tree::digest_on_disk(&workspace.top, &item.path)? == Some(item.sha256) {
-        report.still_present.push(Spot {
-            place: "work tree".to_owned(),
-            what: format!("{} has the content", item.path),
-            command: Some(format!("git rm --force -- {}", item.path)),
-        });
-    }
-    of_git(&repository.residue(&item.git_blob)?, item, report);
-    report.outside_reach.push(Spot {
-        place: "copies".to_owned(),
-        what: "backups, bundles, other clones and forges are not looked into".to_owned(),
-        command: None,
-    });
-    Ok(())
-}
-
-fn of_git(residue: &Residue, item: &Item, report: &mut PurgeReport) {
-    let place = || "git history".to_owned();
-    if !residue.exists {
-        let what = format!("this repository has no object {}", item.git_blob);
-        report.erased.push(Spot { place: place(), what, command: None });
-        return;
-    }
-    let prune = "git reflog expire --expire=now --all && git gc --prune=now";
-    if let Some(first) = residue.commits.first() {
-        let refs = match residue.refs.is_empty() {
-            true => "no ref".to_owned(),
-            false => residue.refs.join(" "),
-        };
-        report.outside_reach.push(Spot {
-            place: place(),
-            what: format!(
-                "object {} is reached from {refs}; {} commits gain or lose it, the first is {first}",
-                item.git_blob,
-                residue.commits.len()
-            ),
-            command: Some(format!(
-                "echo {} >blobs && git filter-repo --strip-blobs-with-ids blobs && {prune}",
-                item.git_blob
-            )),
-        });
-    } else {
-        report.outside_reach.push(Spot {
-            place: place(),
-            what: format!("object {} is there, and no commit reaches it", item.git_blob),
-            command: Some(prune.to_owned()),
-        });
-    }
-    if let Some(commit) = residue.reflog_only.first() {
-        report.outside_reach.push(Spot {
-            place: "git reflog".to_owned(),
-            what: format!(
-                "{} commits are reached by a reflog alone, as {commit}",
-                residue.reflog_only.len()
-            ),
-            command: Some(prune.to_owned()),
-        });
-    }
-    if residue.refs.iter().any(|it| it == "refs/stash") {
-        report.outside_reach.push(Spot {
-            place: "git stash".to_owned(),
-            what: "a stash has the content".to_owned(),
-            command: Some("git stash list".to_owned()),
-        });
-    }
-    for top in &residue.indexes {
-        report.outside_reach.push(Spot {
-            place: "git index".to_owned(),
-            what: format!("the index of the work tree {} has the content", escape_line(top)),
-            command: Some("git ls-files --stage".to_owned()),
-        });
     }
 }
 
@@ -378,24 +307,27 @@ pub(super) fn record(
     Ok(())
 }
 
-/// The report of a purge that was done before: what was recorded, and what is found now.
+/// The report of a purge that was done before: what was recorded, and what is found now. What the
+/// database could not tidy up then it is asked for again.
 pub(super) fn again(
     workspace: &Workspace,
     archive: &mut Archive,
     item: &Item,
 ) -> Result<PurgeReport> {
     let mut report = PurgeReport { already: true, ..empty(item) };
+    let mut found_then = Vec::new();
     for stored in archive.ledger().records_about(item.row_id)? {
         let record = record_of(&stored)?;
         if record.event.action != Action::Purge {
             continue;
         }
         let digest = stored.digest.to_string();
+        let detail = record.event.detail.unwrap_or_default();
         if record.event.of.is_some() {
             report.evidence_report = digest;
+            found_then = places_in(&detail);
             continue;
         }
-        let detail = record.event.detail.unwrap_or_default();
         report.evidence = digest;
         report.purged_at = Some(record.ts.to_string());
         report.approved_by = record.event.approvers;
@@ -408,15 +340,35 @@ pub(super) fn again(
     }
     let sharers = archive.catalog().items_with(item.artifact_row_id)?;
     report.items = sharers.iter().map(purged_item).collect();
-    // What was erased has left no piece to look for: only its places are looked at again.
-    let what = "the archive has no bytes of it".to_owned();
-    let place = workspace.config.backend().as_str().to_owned();
     if frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)?.is_none() {
-        report.erased.push(Spot { place, what, command: None });
+        gone_from_tables(workspace, &mut report);
     } else {
         let what = "content with this digest was let in again".to_owned();
+        let place = workspace.config.backend().as_str().to_owned();
         report.still_present.push(Spot { place, what, command: None });
     }
+    let scrub = archive.driver().scrub();
+    of_backend(workspace, &mut report, scrub);
+    left_since(workspace, &found_then, &mut report)?;
     elsewhere(workspace, item, &mut report)?;
     Ok(report)
+}
+
+/// The places in which a recorded report found content.
+fn places_in(detail: &Map<String, Value>) -> Vec<PathBuf> {
+    let spots = detail.get("still_present").and_then(Value::as_array);
+    let place = |spot: &Value| spot.get("place")?.as_str().map(PathBuf::from);
+    spots.into_iter().flatten().filter_map(place).collect()
+}
+
+/// Files in which content was found, and which are there yet: what was erased has left no piece to
+/// look for in them again.
+fn left_since(workspace: &Workspace, found: &[PathBuf], report: &mut PurgeReport) -> Result<()> {
+    for file in found.iter().filter(|file| file.is_absolute() && fs::exists(file).unwrap_or(true)) {
+        if !is_live(workspace, file)? {
+            let what = "pieces of the content stood in it, and it is still there".to_owned();
+            report.still_present.push(in_file(workspace, file, what)?);
+        }
+    }
+    Ok(())
 }

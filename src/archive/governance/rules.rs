@@ -92,3 +92,28 @@ impl crate::config::Config {
         rules
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Assurance;
+
+    #[test]
+    fn what_is_rendered_is_read_again() {
+        for assurance in [Assurance::Attested, Assurance::Signed] {
+            for separation in [false, true] {
+                let (restore_approvals, approval_ttl_days) = (3, 30);
+                let rules =
+                    Governance { assurance, restore_approvals, approval_ttl_days, separation };
+                assert_eq!(parse(&rules.render()).unwrap(), rules);
+            }
+        }
+        let rules = Governance::default();
+        assert_eq!(parse(&rules.render()).unwrap(), rules);
+        assert_eq!(
+            rules.render(),
+            "[governance]\napproval_ttl = 7\nassurance = \"attested\"\nrestore_approvals = 2\n\
+             separation = false\n"
+        );
+    }
+}

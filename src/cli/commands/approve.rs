@@ -67,6 +67,9 @@ impl Report for ApproveReport {
         if let Some(segment) = &self.evidence_segment {
             out.field("segment", segment);
         }
+        if !self.approved_by.contains(&self.actor) {
+            out.line("Who asks for it is not counted, as the policy has it: others approve.");
+        }
         if self.done {
             out.line("The content may be archived again.");
         }

@@ -36,7 +36,7 @@ pub struct Args {
     /// Other items with the same content too
     #[arg(long)]
     all_items: bool,
-    /// Only look what became of content that was purged
+    /// Only look what became of content that was purged, and tidy up what was in use then
     #[arg(long, conflicts_with_all = ["second", "apply", "all_items", "reason"])]
     report: bool,
 }

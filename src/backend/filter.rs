@@ -100,7 +100,7 @@ fn clause_of(state: ItemState, governed: bool) -> &'static str {
             " AND i.artifact_id IN (SELECT id FROM artifact_row WHERE purged_at IS NOT NULL)"
         }
         (ItemState::Restored, true) => {
-            " AND i.restored_at IS NOT NULL
+            " AND i.restored_at > ''
                AND (SELECT p.at FROM item_purge p JOIN batch y ON p.at >= y.at
                     WHERE p.item_id = i.id AND y.id = i.batch_id) IS NULL"
         }

@@ -124,6 +124,16 @@ fn fill(driver: &mut dyn Driver) {
         format!("INSERT INTO tag SELECT n, 'rare' FROM {numbers} WHERE n % 10000 = 0"),
         format!("INSERT INTO metadata SELECT n, 'k', 'v' FROM {numbers}"),
         format!(
+            "INSERT INTO hold SELECT n, {id}, '_codex_', 'path', 'src/**', 'LIT-7', 'x', 'ann',
+               'then', NULL FROM {numbers} WHERE n < 4"
+        ),
+        format!("INSERT INTO hold_item SELECT 1, n FROM {numbers} WHERE n % 10 = 0"),
+        format!(
+            "INSERT INTO request SELECT n, {id}, 'purge', 'x', '_codex_', n, 'ann', 'x', 0, 'then',
+               'then', 'open' FROM {numbers} WHERE n % 5 = 0"
+        ),
+        format!("INSERT INTO item_purge SELECT n, 'then' FROM {numbers} WHERE n % 1000 = 0"),
+        format!(
             "INSERT INTO evidence_block SELECT n, 1, {id}, 0, n * 20 - 19, 20, {digest}
              FROM {numbers} {deeds}"
         ),
@@ -141,8 +151,19 @@ fn fill(driver: &mut dyn Driver) {
     ] {
         driver.execute(&sql, &[]).unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
     }
-    let tables =
-        ["artifact_row", "batch", "item_row", "tag", "metadata", "evidence_block", "evidence"];
+    let tables = [
+        "artifact_row",
+        "batch",
+        "item_row",
+        "tag",
+        "metadata",
+        "evidence_block",
+        "evidence",
+        "hold",
+        "hold_item",
+        "request",
+        "item_purge",
+    ];
     match driver.dialect() {
         // As a user's archive, which nobody analyses.
         Dialect::Sqlite => {}
@@ -200,9 +221,9 @@ fn scans(driver: &mut dyn Driver, sql: &str, values: &[Value]) -> Vec<String> {
                 step.ends_with(" ALL") && !is_page && (is_newest || step != "b ALL")
             }
         };
-        // The few logs may be read whole.
-        let is_small = ["log", " l ", "schema_migrations"];
-        if is_scan && !is_small.iter().any(|name| format!("{step} ").contains(name)) {
+        // The few logs may be read whole, the few holds, and the few items that were purged.
+        let is_small = ["log", " l ", "schema_migrations", " h ", " p "];
+        if is_scan && !is_small.iter().any(|name| format!(" {step} ").contains(name)) {
             found.push(step);
         }
     }

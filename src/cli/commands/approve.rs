@@ -58,7 +58,7 @@ impl Report for ApproveReport {
         let (have, needed) = (self.approved_by.len(), self.needed);
         let keyboard = if self.one_keyboard { " (one keyboard)" } else { "" };
         let names = self.approved_by.join(", ");
-        out.field("approvals", &format!("{have} of {needed}: {names}{keyboard}"));
+        out.field("approvals", format!("{have} of {needed}: {names}{keyboard}"));
         out.field("assurance", self.assurance.as_str());
         out.field("until", &self.expires_at);
         if !self.evidence.is_empty() {

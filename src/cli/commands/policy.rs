@@ -102,10 +102,10 @@ impl Report for AdoptReport {
         let (style, what) = match (self.already, self.adopted) {
             (true, _) => (GOOD, "In force already"),
             (false, true) => (GOOD, "Adopted"),
-            (false, false) => (ODD, "Waits for a second approval"),
+            (false, false) => (ODD, "Waits for approvals"),
         };
         out.parts(&[(style, what), (PLAIN, &format!(": version {} of the policy", self.version))]);
-        let unwitnessed = if self.unwitnessed { " (unwitnessed)" } else { "" };
+        let unwitnessed = if self.unwitnessed && self.adopted { " (unwitnessed)" } else { "" };
         out.field("approved by", format!("{}{unwitnessed}", self.approved_by.join(", ")));
         out.field("sha256", &self.sha256);
         if !self.request.is_empty() {

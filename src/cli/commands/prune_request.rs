@@ -53,13 +53,13 @@ impl Report for RequestReport {
         out.field("by", &self.requested_by);
         out.field("until", &self.expires_at);
         if !self.holds.is_empty() {
-            out.field("held by", &self.holds.join(", "));
+            out.field("held by", self.holds.join(", "));
         }
         out.field("record", &self.evidence);
         if let Some(segment) = &self.evidence_segment {
             out.field("segment", segment);
         }
-        out.line(&format!(
+        out.line(format!(
             "Next: two people approve: git codex-archive approve {} --action purge",
             self.tombstone
         ));

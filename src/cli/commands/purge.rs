@@ -74,12 +74,12 @@ impl Report for PurgeReport {
         out.field("request", &self.request);
         let keyboard = if self.one_keyboard { " (one keyboard)" } else { "" };
         let names = self.approved_by.join(", ");
-        out.field("approved by", &format!("{names}{keyboard}, {}", self.assurance));
+        out.field("approved by", format!("{names}{keyboard}, {}", self.assurance));
         if let Some(at) = &self.purged_at {
             out.field("purged at", at);
         }
         for item in self.items.iter().filter(|it| it.tombstone != self.tombstone) {
-            out.field("also", &format!("{} ({})", item.tombstone, item.path));
+            out.field("also", format!("{} ({})", item.tombstone, item.path));
         }
         spots(out, "Erased", &self.erased, GOOD);
         spots(out, "Out of reach here", &self.outside_reach, ODD);
@@ -110,7 +110,7 @@ fn spots(out: &mut Text, title: &str, spots: &[Spot], style: anstyle::Style) {
     }
     out.parts(&[(style, title)]);
     for spot in spots {
-        out.line(&format!("  {}: {}", spot.place, spot.what));
+        out.line(format!("  {}: {}", spot.place, spot.what));
         if let Some(command) = &spot.command {
             out.parts(&[(FAINT, &format!("    {command}"))]);
         }

@@ -70,7 +70,7 @@ impl Report for RequestList {
                 (FAINT, &format!("  {}", request.request)),
             ]);
             out.field("item", &request.subject);
-            out.field("by", &format!("{}, {}", request.requested_by, request.at));
+            out.field("by", format!("{}, {}", request.requested_by, request.at));
             out.field("reason", &request.reason);
             out.field("until", &request.expires_at);
             let mut approved = request.approved_by.join(", ");
@@ -82,7 +82,7 @@ impl Report for RequestList {
             }
             out.field("approved by", &approved);
             if !request.holds.is_empty() {
-                out.field("held by", &request.holds.join(", "));
+                out.field("held by", request.holds.join(", "));
             }
         }
     }

@@ -83,7 +83,11 @@ fn approve_one(workspace: &Workspace, options: &ApproveOptions) -> Result<Approv
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;
     let mut archive = Archive::create(workspace)?;
-    let rules = Rules::load(workspace, &mut archive, ACTION)?;
+    let rules = match options.action {
+        // What is proposed stands in the files; the policy in force decides about it.
+        GovernedAction::Policy => Rules::adopted(&mut archive)?,
+        _ => Rules::load(workspace, &mut archive, ACTION)?,
+    };
     let (request, item) = wanted(workspace, &mut archive, options, &rules)?;
     let matter = Matter::of(&mut archive, request, item.as_ref())?;
     let done = give(workspace, &mut archive, &rules, matter, item.as_ref(), &options.actor)?;
@@ -292,7 +296,11 @@ pub(super) fn give_both(
         Matter::of(archive, request.ok_or_else(gone)?, None)
     };
     let first = matter(archive)?;
-    give(workspace, archive, rules, first, None, actor)?;
+    let asker = Person::named(&first.request.requested_by);
+    // Whoever asked only asks, where the two are apart.
+    if !(rules.governance.separation && asker == Some(Person::of(actor))) {
+        give(workspace, archive, rules, first, None, actor)?;
+    }
     if let Some(second) = second
         && rules.governance.assurance == Assurance::Attested
     {

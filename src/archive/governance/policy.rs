@@ -18,7 +18,7 @@ use crate::policy::{Governance, Signers};
 
 use super::approve::give_both;
 use super::request::{Asked, open_or_ask, told};
-use super::rules::{parse, proposed_signers};
+use super::rules::proposed_signers;
 use super::{Rules, check_reason, check_two, detail, journaled, note_approvals};
 
 const ACTION: &str = "adopt";
@@ -221,7 +221,7 @@ fn adopt(workspace: &Workspace, options: &AdoptOptions) -> Result<AdoptReport> {
     };
     match before.version {
         0 => write(workspace, &mut archive, options, &row, None, &mut report)?,
-        _ => ask(workspace, &mut archive, options, &row, &before, &mut report)?,
+        _ => ask(workspace, &mut archive, options, &row, &mut report)?,
     }
     drop(lock);
     Ok(report)
@@ -242,14 +242,9 @@ fn ask(
     archive: &mut Archive,
     options: &AdoptOptions,
     row: &PolicyRow,
-    before: &PolicyReport,
     report: &mut AdoptReport,
 ) -> Result<()> {
-    let old = Rules {
-        governance: parse(&before.rules)?,
-        version: before.version,
-        signers: before.signers()?,
-    };
+    let old = Rules::adopted(archive)?;
     let mut event = Event::new(Action::PruneRequest, options.actor.as_str());
     event.reason = Some(options.reason.clone());
     event.sha256 = report.sha256.parse().ok();
@@ -261,7 +256,7 @@ fn ask(
         reason: &options.reason,
         event,
     };
-    let request = open_or_ask(archive, &old, asked)?;
+    let request = open_or_ask(workspace, archive, &old, asked)?;
     let second = options.second.as_ref();
     let matter = give_both(workspace, archive, &old, &request.deed, &options.actor, second)?;
     let used = matter.counting(archive, &old)?;

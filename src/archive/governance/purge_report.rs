@@ -209,7 +209,8 @@ impl Search {
         let what = match self.stored.len() + self.plain.len() {
             0 => "the content is too short or too even to be told from other bytes".to_owned(),
             probes => {
-                format!("{probes} pieces of the content looked for, and not found in {clean} files")
+                let pieces = if probes == 1 { "piece" } else { "pieces" };
+                format!("{probes} {pieces} of the content looked for in {clean} files: not found")
             }
         };
         let place = "files of the archive".to_owned();

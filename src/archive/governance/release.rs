@@ -111,7 +111,7 @@ fn release_one(
         reason: &options.reason,
         event: event(Action::PruneRequest, options.actor.as_str(), &hold, &options.reason),
     };
-    let request = open_or_ask(archive, rules, asked)?;
+    let request = open_or_ask(workspace, archive, rules, asked)?;
     let matter = give_both(
         workspace,
         archive,

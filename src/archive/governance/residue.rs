@@ -79,7 +79,8 @@ fn of_history(residue: &Residue, item: &Item, spot: &mut impl FnMut(&str, String
     let commits = match residue.commits.first() {
         Some(first) => {
             let count = residue.commits.len();
-            format!("; {count} commits gain or lose it, the first is {first}")
+            let gain = if count == 1 { "commit gains" } else { "commits gain or lose" };
+            format!("; {count} {gain} it, the first is {first}")
         }
         None => String::new(),
     };

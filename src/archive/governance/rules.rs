@@ -20,6 +20,20 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The rules of the policy itself, whatever the files say: they may be what is proposed.
+    pub fn adopted(archive: &mut Archive) -> Result<Self> {
+        Ok(match archive.register().policy()? {
+            Some(row) => Self {
+                governance: parse(&row.toml)?,
+                version: row.version,
+                signers: Signers::parse(&row.signers)?,
+            },
+            None => {
+                Self { governance: Governance::default(), version: 0, signers: Signers::default() }
+            }
+        })
+    }
+
     /// The rules in force for `workspace`. Whatever sets one looser than the policy is refused, and
     /// so is a file with a signer whom nobody approved.
     pub fn load(
@@ -27,11 +41,7 @@ impl Rules {
         archive: &mut Archive,
         action: &'static str,
     ) -> Result<Self> {
-        let policy = archive.register().policy()?;
-        let (adopted, approved, version) = match &policy {
-            Some(row) => (parse(&row.toml)?, Signers::parse(&row.signers)?, row.version),
-            None => (Governance::default(), Signers::default(), 0),
-        };
+        let Self { governance: adopted, version, signers: approved } = Self::adopted(archive)?;
         let governance = workspace.config.governance(&adopted);
         if let Some(key) = governance.looser_than(&adopted) {
             let origin = workspace.config.origin(key).to_string();

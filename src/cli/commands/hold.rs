@@ -158,7 +158,7 @@ impl Report for ReleaseReport {
         for it in &self.holds {
             let (style, what) = match it.released {
                 true => (GOOD, "Released"),
-                false => (ODD, "Waits for a second approval"),
+                false => (ODD, "Waits for approvals"),
             };
             out.parts(&[(style, what), (PLAIN, &format!(": {}", name(&it.hold)))]);
             out.field("case", &it.hold.case_id);

@@ -102,7 +102,7 @@ impl Report for AdoptReport {
         let (style, what) = match (self.already, self.adopted) {
             (true, _) => (GOOD, "In force already"),
             (false, true) => (GOOD, "Adopted"),
-            (false, false) => (ODD, "Waits for a second approval"),
+            (false, false) => (ODD, "Waits for approvals"),
         };
         out.parts(&[(style, what), (PLAIN, &format!(": version {} of the policy", self.version))]);
         let is_alone = self.adopted && self.unwitnessed;

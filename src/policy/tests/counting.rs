@@ -32,6 +32,8 @@ struct Matter {
     sha256: Digest,
 }
 
+type Change = fn(&mut Matter);
+
 impl Matter {
     fn approved(&self) -> Approved<'_> {
         Approved {
@@ -182,7 +184,7 @@ fn one_without_a_signature_does_not_count_where_keys_sign() {
 #[test]
 fn a_signature_of_anything_else_does_not_count() {
     let Some(mut scene) = Scene::new() else { return };
-    let changes: [(&str, fn(&mut Matter)); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("archive", |it| it.archive = "a2".to_owned()),
         ("item", |it| it.tombstone = "9f0c3f0a".to_owned()),
         ("subject", |it| it.request.subject = "9f0c3f0a".to_owned()),

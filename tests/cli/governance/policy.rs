@@ -31,8 +31,17 @@ fn what_is_said() {
     repo.commit("first");
     is_verifiable(&repo);
     rules(&repo, "separation = false\n");
-    pin("policy-looser", &repo, &repo.archive(["request", "list"]).fails(6));
-    pin("policy-adopt-waits", &repo, &adopt(&repo, &[ANN]).fails(6));
+    pin("policy-looser", &repo, &request(&repo, "src/old.py", ANN).fails(6));
+    // Who asks does not approve.
+    pin("policy-adopt-waits", &repo, &adopt(&repo, &[ANN]).fails(3));
+    pin("policy-request", &repo, &repo.archive(["request", "list"]).ok());
+    let listed = repo.archive(["--json", "request", "list"]).ok().json();
+    let deed = listed["requests"][0]["request"].as_str().unwrap();
+    approve(&repo, deed, "policy", ANN).fails(6).says("count as one");
+    approve(&repo, deed, "policy", BOB).ok().says("1 of 2");
+    adopt(&repo, &[CAROL]).ok().says("Adopted");
+    repo.git(["add", ".codex/archive.toml"]).ok();
+    is_verifiable(&repo);
 }
 
 #[test]
@@ -105,7 +114,7 @@ fn nothing_beside_the_policy_is_looser() {
         fs::write(&other, format!("[governance]\n{looser}")).unwrap();
         let named = repo.env("CODEX_ARCHIVE_CONFIG", other.to_str().unwrap());
         named.unchanged(|repo| request(repo, &id, CAROL).fails(6)).says(key).says("other.toml");
-        let line = ["--config", other.to_str().unwrap(), "request", "list"];
+        let line = ["--config", other.to_str().unwrap(), "prune-request", &id, "--reason", "x"];
         repo.unchanged(|repo| repo.archive(line).fails(6)).says(key);
     }
     // What says nothing is as the policy is, and stricter counts.

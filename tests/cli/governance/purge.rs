@@ -325,6 +325,14 @@ fn a_clone_knows_from_the_tree_that_it_was_purged() {
     clone.archive(["cat", &id]).fails(6).says("purged");
     assert!(!clone.has("out.bin"));
     clone.archive(["verify", "--all"]).ok();
+    // And CI, which has no archive, holds the purge against its citation.
+    let body = repo.archive(["evidence", "cite", "--range", "HEAD^..HEAD"]).ok().stdout;
+    assert!(body.contains("`PURGE`") && body.contains(&id), "{body}");
+    let judge = ["verify", "--range", "HEAD^..HEAD", "--citations", "-"];
+    clone.archive_fed(&judge, &body).ok();
+    clone.archive_fed(&judge, &body.replace("Codex-Evidence: ", "Codex-Evidence: 0")).fails(4);
+    // Who archives it anew has it again.
+    assert_eq!(clone.read("src/secret.bin"), repo.read("src/secret.bin"));
 }
 
 #[test]

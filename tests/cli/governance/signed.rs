@@ -246,6 +246,32 @@ fn a_policy_that_signs_is_changed_by_keys() {
     repo.unchanged(|repo| adopt(repo, &[ANN]).fails(6)).says("two signers");
 }
 
+#[test]
+fn signed_evidence_covers_governance_too() {
+    if !have("ssh-keygen") {
+        return;
+    }
+    let repo = TestRepo::ready();
+    let marc = key(&repo, "marc");
+    repo.file(SIGNERS, format!("{marc}\n"));
+    repo.append(".codex/archive.toml", "\n[evidence]\nsign = true\n");
+    repo.commit("sign");
+    let id = repo.store_one("src/old.py");
+    is_verifiable(&repo);
+    request(&repo, &id, CAROL).ok();
+    is_verifiable(&repo);
+    super::hold(&repo, &[&id], "LIT-7").ok();
+    is_verifiable(&repo);
+    release(&repo, "LIT-7", &[ANN, BOB]).ok();
+    is_verifiable(&repo);
+    adopt(&repo, &[ANN]).ok();
+    is_verifiable(&repo);
+    repo.archive(["request", "cancel", &id, "--reason", "x"]).ok();
+    is_verifiable(&repo);
+    purge(&repo, &id, &[]).ok();
+    is_verifiable(&repo);
+}
+
 /// An agent of SSH, ended with the test.
 struct Agent {
     child: Child,

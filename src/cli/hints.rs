@@ -241,12 +241,17 @@ fn configuration(origin: &str, nearest: Option<&str>) -> Vec<String> {
         Some((file, line)) if line.parse::<u64>().is_ok() => {
             hints.push(format!("${{EDITOR:-vi}} +{line} {}", quote(file)));
         }
-        _ if origin.starts_with("CODEX_") && !origin.contains(' ') => {
+        _ if is_variable(origin) => {
             hints.push(format!("unset {origin}"));
         }
         _ => {}
     }
     hints
+}
+
+fn is_variable(origin: &str) -> bool {
+    let ours = ["CODEX_", "RETENTION_"].iter().any(|it| origin.starts_with(it));
+    ours && !origin.contains(' ')
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use toml::de::DeValue;
+use toml::de::{DeArray, DeValue};
 
 use super::url;
 use crate::model::{RepoLabel, escape_line, is_bidi_control};
@@ -21,6 +21,10 @@ pub enum Kind {
     Url,
     /// A file or folder; relative to the repository's root.
     Path,
+    /// A text.
+    Text,
+    /// Texts; only in a file.
+    List,
     /// One of some words.
     Choice {
         /// The words.
@@ -54,6 +58,8 @@ impl fmt::Display for Kind {
             Self::Label => f.write_str("a repo label"),
             Self::Url => f.write_str("a URL"),
             Self::Path => f.write_str("a path"),
+            Self::Text => f.write_str("a text"),
+            Self::List => f.write_str("an array of texts"),
             Self::Choice { words, .. } => f.write_str(&words.join("|")),
             Self::Switch => f.write_str("true|false"),
             Self::Count { least, most } if *most == i64::MAX as u64 => {
@@ -75,6 +81,10 @@ pub enum Datum {
     Url(DatabaseUrl),
     /// A file or folder.
     Path(PathBuf),
+    /// A text.
+    Text(String),
+    /// Texts.
+    List(Vec<String>),
     /// A word, in its own spelling.
     Word(&'static str),
     /// Yes or no.
@@ -83,6 +93,9 @@ pub enum Datum {
     Count(u64),
     /// A number.
     Decimal(f64),
+    /// No value: why not, as a clause. Of a variable that other programs read too, and that nobody
+    /// but a command that needs it complains of.
+    Unusable(String),
 }
 
 impl fmt::Display for Datum {
@@ -91,10 +104,13 @@ impl fmt::Display for Datum {
             Self::Label(label) => label.fmt(f),
             Self::Url(url) => url.fmt(f),
             Self::Path(path) => f.write_str(&escape_line(&path.to_string_lossy())),
+            Self::Text(text) => f.write_str(&escape_line(text)),
+            Self::List(texts) => f.write_str(&escape_line(&texts.join(", "))),
             Self::Word(word) => f.write_str(word),
             Self::Switch(on) => on.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Decimal(number) => number.fmt(f),
+            Self::Unusable(why) => write!(f, "not usable: {why}"),
         }
     }
 }
@@ -106,7 +122,10 @@ const TRUE_SHARE: f64 = 0.1;
 pub fn from_text(kind: Kind, text: &str) -> Result<Datum, String> {
     let number = || text.parse::<f64>().map_err(|_| takes(kind, text));
     match kind {
-        Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. } => from_string(kind, text),
+        Kind::Label | Kind::Url | Kind::Path | Kind::Text | Kind::Choice { .. } => {
+            from_string(kind, text)
+        }
+        Kind::List => Err(takes(kind, text)),
         Kind::Switch => switch(text).map(Datum::Switch).ok_or_else(|| takes(kind, text)),
         Kind::Count { .. } => count(kind, text.parse().map_err(|_| takes(kind, text))?, text),
         Kind::Decimal { .. } => decimal(kind, number()?, text),
@@ -121,9 +140,11 @@ pub fn from_text(kind: Kind, text: &str) -> Result<Datum, String> {
 /// Reads a TOML value; the error is a clause.
 pub fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Datum, String> {
     match (kind, value) {
-        (Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. }, DeValue::String(text)) => {
-            from_string(kind, text)
-        }
+        (
+            Kind::Label | Kind::Url | Kind::Path | Kind::Text | Kind::Choice { .. },
+            DeValue::String(text),
+        ) => from_string(kind, text),
+        (Kind::List, DeValue::Array(values)) => list(kind, values),
         (Kind::Switch, DeValue::Boolean(on)) => Ok(Datum::Switch(*on)),
         (Kind::Share, DeValue::Boolean(on)) => Ok(share(*on)),
         (Kind::Count { .. }, DeValue::Integer(digits)) => {
@@ -165,6 +186,30 @@ fn takes(kind: Kind, given: &str) -> String {
     format!("it takes {kind}, not `{}`", escape_line(&given))
 }
 
+/// The most bytes of a text.
+const TEXT_BYTES: usize = 1024;
+
+/// The most texts of a list.
+const LIST_TEXTS: usize = 256;
+
+fn list(kind: Kind, values: &DeArray<'_>) -> Result<Datum, String> {
+    let mut texts = Vec::new();
+    for value in values {
+        let DeValue::String(text) = value.get_ref() else {
+            return Err(format!("it takes {kind}, not one with {}", type_of(value.get_ref())));
+        };
+        match from_string(Kind::Text, text)? {
+            Datum::Text(text) => texts.push(text),
+            _ => return Err(takes(kind, text)),
+        }
+    }
+    match texts.len() {
+        0 => Err("it is empty".to_owned()),
+        1..=LIST_TEXTS => Ok(Datum::List(texts)),
+        _ => Err(format!("it has more than {LIST_TEXTS} texts")),
+    }
+}
+
 fn from_string(kind: Kind, text: &str) -> Result<Datum, String> {
     if text.is_empty() {
         return Err("it is empty".to_owned());
@@ -175,6 +220,8 @@ fn from_string(kind: Kind, text: &str) -> Result<Datum, String> {
     match kind {
         Kind::Url => url::check(text).map(|()| Datum::Url(DatabaseUrl::new(text))),
         Kind::Path => Ok(Datum::Path(PathBuf::from(text))),
+        Kind::Text if text.len() > TEXT_BYTES => Err(format!("it has more than {TEXT_BYTES} bytes")),
+        Kind::Text => Ok(Datum::Text(text.to_owned())),
         Kind::Choice { words, also } => {
             let word = also.iter().find(|(other, _)| *other == text).map_or(text, |it| it.1);
             let word = words.iter().find(|it| **it == word);
@@ -255,6 +302,19 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_of_texts_and_stand_in_files_alone() {
+        let two = Datum::List(vec!["a".to_owned(), "b c".to_owned()]);
+        assert_eq!(toml_of(Kind::List, "[\"a\", 'b c']"), Ok(two));
+        for bad in ["[]", "[1]", "[\"\"]", "[\"a\\n\"]", "\"a\"", "[[\"a\"]]"] {
+            assert!(toml_of(Kind::List, bad).is_err(), "{bad}");
+        }
+        let many = format!("[{}]", "\"a\",".repeat(LIST_TEXTS + 1));
+        assert!(toml_of(Kind::List, &many).is_err());
+        assert!(from_text(Kind::List, "a").is_err());
+        assert!(from_text(Kind::Text, &"x".repeat(TEXT_BYTES + 1)).is_err());
+    }
+
+    #[test]
     fn words_have_one_spelling_inside() {
         let kind = Kind::Choice { words: &["warning"], also: &[("warn", "warning")] };
         assert_eq!(from_text(kind, "warn"), Ok(Datum::Word("warning")));
@@ -266,7 +326,10 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in ".{0,80}") {
-            for kind in [COUNT, DELAY, Kind::Share, Kind::Switch, Kind::Url, Kind::Path, Kind::Label] {
+            for kind in [
+                COUNT, DELAY, Kind::Share, Kind::Switch, Kind::Url, Kind::Path, Kind::Label,
+                Kind::Text, Kind::List,
+            ] {
                 let _ = from_text(kind, &text);
             }
         }

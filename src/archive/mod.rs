@@ -61,6 +61,7 @@ pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};
 pub use migrate::{MigrateReport, Step as MigrationStep, migrate, migration_status};
+pub use output::Outside;
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_content};

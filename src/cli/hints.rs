@@ -182,7 +182,9 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
         Refusal::Exists if action.starts_with("save") => place.again(None, "--force"),
         Refusal::Exists => format!("git diff HEAD -- {}", path()),
-        Refusal::Outside if action == "restore" => place.again(None, "--allow-outside"),
+        Refusal::Outside if matches!(action, "restore" | "save the plan to") => {
+            place.again(None, "--allow-outside")
+        }
         Refusal::ThroughLink { link } => format!("ls -l {}", quote(link)),
         Refusal::NotRequested => {
             format!("git codex-archive prune-request {} --reason '…'", quote(object))
@@ -200,6 +202,10 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::Purged => format!("git codex-archive log {}", quote(object)),
         Refusal::TooLargeForJson { .. } => place.without("--json"),
         Refusal::StubTooLong { .. } => place.again(None, "--no-stub"),
+        Refusal::PlanMismatch { .. } => {
+            "git codex-archive retention plan --of items --output plan.json --force".to_owned()
+        }
+        Refusal::Spike { .. } => place.again(None, "--allow-spike"),
         Refusal::ChangedMeanwhile => place.again(None, ""),
         Refusal::Committed => "git log -1".to_owned(),
         Refusal::Outside | Refusal::Forbidden { .. } | Refusal::Policy { .. } => return None,

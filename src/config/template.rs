@@ -80,7 +80,9 @@ pub fn label_of(text: &[u8]) -> Option<RepoLabel> {
 fn example(key: &Key) -> String {
     match (key.kind, key.default) {
         (Kind::Choice { words, .. }, default) => quote(default.unwrap_or(words[0])),
-        (Kind::Label | Kind::Url | Kind::Path | Kind::Text, default) => quote(default.unwrap_or("PATH")),
+        (Kind::Label | Kind::Url | Kind::Path | Kind::Text, default) => {
+            quote(default.unwrap_or("PATH"))
+        }
         (_, default) => default.unwrap_or("0").to_owned(),
     }
 }

@@ -189,6 +189,9 @@ fn takes(kind: Kind, given: &str) -> String {
 /// The most bytes of a text.
 const TEXT_BYTES: usize = 1024;
 
+/// The most bytes of all texts of a list: they stand in one record.
+const LIST_BYTES: usize = 16 << 10;
+
 /// The most texts of a list.
 const LIST_TEXTS: usize = 256;
 
@@ -204,6 +207,9 @@ fn list(kind: Kind, values: &DeArray<'_>) -> Result<Datum, String> {
         }
     }
     match texts.len() {
+        _ if texts.iter().map(String::len).sum::<usize>() > LIST_BYTES => {
+            Err(format!("it has more than {LIST_BYTES} bytes"))
+        }
         0 => Err("it is empty".to_owned()),
         1..=LIST_TEXTS => Ok(Datum::List(texts)),
         _ => Err(format!("it has more than {LIST_TEXTS} texts")),
@@ -220,7 +226,9 @@ fn from_string(kind: Kind, text: &str) -> Result<Datum, String> {
     match kind {
         Kind::Url => url::check(text).map(|()| Datum::Url(DatabaseUrl::new(text))),
         Kind::Path => Ok(Datum::Path(PathBuf::from(text))),
-        Kind::Text if text.len() > TEXT_BYTES => Err(format!("it has more than {TEXT_BYTES} bytes")),
+        Kind::Text if text.len() > TEXT_BYTES => {
+            Err(format!("it has more than {TEXT_BYTES} bytes"))
+        }
         Kind::Text => Ok(Datum::Text(text.to_owned())),
         Kind::Choice { words, also } => {
             let word = also.iter().find(|(other, _)| *other == text).map_or(text, |it| it.1);

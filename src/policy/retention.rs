@@ -84,8 +84,8 @@ impl ItemRules {
             return Vec::new();
         }
         let mut reasons = Vec::new();
-        let fits_path = self.paths.is_empty()
-            || self.paths.iter().any(|it| it.is_match(item.path.to_string()));
+        let fits_path =
+            self.paths.is_empty() || self.paths.iter().any(|it| it.is_match(item.path.to_string()));
         let fits_tag = self.tags.is_empty() || self.tags.iter().any(|it| item.tags.contains(it));
         let is_old = |days: u64| archived < now.days_before(days);
         if self.max_age_days.is_some_and(is_old) && fits_path && fits_tag {

@@ -14,6 +14,7 @@ mod purge;
 mod purge_report;
 mod release;
 mod request;
+pub mod retention;
 mod rules;
 
 pub use approve::{ApproveOptions, ApproveReport, approve};

@@ -174,8 +174,12 @@ impl Search {
         archive: &mut Archive,
         report: &mut PurgeReport,
     ) -> Result<()> {
-        let scrub = archive.driver().scrub();
-        of_backend(workspace, report, scrub);
+        let again = format!("git codex-archive purge {} --report", report.tombstone);
+        let [erased, outside_reach, still_present] =
+            of_backend(workspace, &again, archive.driver().scrub());
+        report.erased.extend(erased);
+        report.outside_reach.extend(outside_reach);
+        report.still_present.extend(still_present);
         if workspace.is_embedded() {
             self.in_files(workspace, report)?;
         }
@@ -210,7 +214,8 @@ impl Search {
     }
 }
 
-fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+/// The files of an archive that is a file.
+pub(super) fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     match workspace.archive_place()? {
         ArchivePlace::File(file) => {
             let folder = file.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
@@ -225,23 +230,28 @@ fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// What the backend did, and what of it nobody here can reach.
-fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+/// What the backend did so that deleted bytes are gone, what of it nobody here can reach, and what is
+/// still there; `again` is the command that looks once more.
+pub(super) fn of_backend(
+    workspace: &Workspace,
+    again: &str,
+    scrub: Result<Scrub>,
+) -> [Vec<Spot>; 3] {
     let place = workspace.config.backend().as_str().to_owned();
     let what = "the bytes are gone from the tables of content".to_owned();
-    report.erased.push(Spot { place: place.clone(), what, command: None });
+    let mut erased = vec![Spot { place: place.clone(), what, command: None }];
+    let (mut outside_reach, mut still_present) = (Vec::new(), Vec::new());
     match scrub {
         Ok(scrub) => {
             for what in scrub.done {
-                report.erased.push(Spot { place: place.clone(), what, command: None });
+                erased.push(Spot { place: place.clone(), what, command: None });
             }
             for what in scrub.present {
-                let command =
-                    Some(format!("git codex-archive purge {} --report", report.tombstone));
-                report.still_present.push(Spot { place: place.clone(), what, command });
+                let command = Some(again.to_owned());
+                still_present.push(Spot { place: place.clone(), what, command });
             }
             for (what, command) in scrub.outside {
-                report.outside_reach.push(Spot { place: place.clone(), what, command });
+                outside_reach.push(Spot { place: place.clone(), what, command });
             }
         }
         Err(error) => {
@@ -250,10 +260,11 @@ fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scr
                 "the database did not tidy up behind the erased bytes: {error}{}",
                 cause.unwrap_or_default()
             );
-            let command = Some(format!("git codex-archive purge {} --report", report.tombstone));
-            report.still_present.push(Spot { place, what: escape_line(&what), command });
+            let command = Some(again.to_owned());
+            still_present.push(Spot { place, what: escape_line(&what), command });
         }
     }
+    [erased, outside_reach, still_present]
 }
 
 /// What is not the archive's: the work tree, and git's own history.

@@ -202,8 +202,8 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::Purged => format!("git codex-archive log {}", quote(object)),
         Refusal::TooLargeForJson { .. } => place.without("--json"),
         Refusal::StubTooLong { .. } => place.again(None, "--no-stub"),
-        Refusal::PlanMismatch { .. } => {
-            "git codex-archive retention plan --of items --output plan.json --force".to_owned()
+        Refusal::PlanMismatch { scope, .. } => {
+            format!("git codex-archive retention plan --of {scope} --output {} --force", path())
         }
         Refusal::Spike { .. } => place.again(None, "--allow-spike"),
         Refusal::ChangedMeanwhile => place.again(None, ""),

@@ -142,6 +142,8 @@ pub enum Refusal {
     /// What a plan of retention says is not so, or no longer.
     #[error("the plan does not match: {why}")]
     PlanMismatch {
+        /// What it is about: `memory` or `items`.
+        scope: &'static str,
         /// What differs, as a clause.
         why: String,
     },

@@ -29,6 +29,8 @@ mod others_stubs;
 mod pinned;
 mod places;
 mod recovery;
+mod retention;
+mod retention_memory;
 mod strict;
 mod sub_folder;
 mod two_clones;

@@ -1,6 +1,6 @@
 //! What became of purged content, class by class: erased and looked for, out of reach, still there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
@@ -174,51 +174,88 @@ impl Search {
         archive: &mut Archive,
         report: &mut PurgeReport,
     ) -> Result<()> {
-        let again = format!("git codex-archive purge {} --report", report.tombstone);
-        let [erased, outside_reach, still_present] =
-            of_backend(workspace, &again, archive.driver().scrub());
-        report.erased.extend(erased);
-        report.outside_reach.extend(outside_reach);
-        report.still_present.extend(still_present);
+        of_backend(workspace, report, archive.driver().scrub());
         if workspace.is_embedded() {
-            self.in_files(workspace, report)?;
+            let [erased, still_present] =
+                in_files(workspace, archive, &self.probes, "the content")?;
+            report.erased.extend(erased);
+            report.still_present.extend(still_present);
         }
         elsewhere(workspace, &self.item, report)
     }
+}
 
-    /// Looks for the probes in every file of the archive's folder.
-    fn in_files(&self, workspace: &Workspace, report: &mut PurgeReport) -> Result<()> {
-        let mut clean = 0;
-        for file in archive_files(workspace)? {
-            let found = self.probes.found_in(&file)?;
-            if found == 0 {
-                clean += 1;
-                continue;
-            }
-            let shown = file.display().to_string();
-            report.still_present.push(Spot {
-                what: format!("{found} of {} pieces of the content stand in it", self.probes.len()),
-                command: Some(format!("rm {}", escape_line(&shown))),
-                place: shown,
-            });
+/// Looks for `probes`, which are pieces of `whose`, in every file of the archive's folder: what was
+/// looked through, and where some were found.
+pub(super) fn in_files(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    probes: &Probes,
+    whose: &str,
+) -> Result<[Vec<Spot>; 2]> {
+    let files = archive_files(workspace)?;
+    let mut probes = probes.clone();
+    let mut is_found = false;
+    for file in &files {
+        is_found = is_found || probes.found_in(file)? > 0;
+    }
+    if is_found {
+        // Files have headers in common: what another artifact has too says nothing.
+        forget_shared(archive, &mut probes)?;
+    }
+    let mut still_present = Vec::new();
+    let mut clean = 0;
+    for file in &files {
+        let found = probes.found_in(file)?;
+        if found == 0 {
+            clean += 1;
+            continue;
         }
-        let what = match self.probes.len() {
-            0 => "the content is too short or too even to be told from other bytes".to_owned(),
-            probes => {
-                format!("{probes} pieces of the content looked for in {clean} files: not found")
+        let shown = file.display().to_string();
+        still_present.push(Spot {
+            what: format!("{found} of {} pieces of {whose} stand in it", probes.len()),
+            // The archive itself is not what anybody should delete.
+            command: (!is_archive(workspace, file)).then(|| format!("rm {}", escape_line(&shown))),
+            place: shown,
+        });
+    }
+    let what = match probes.len() {
+        0 => format!("{whose} is too short, too even or too usual to be told from other bytes"),
+        count => format!("{count} pieces of {whose} looked for in {clean} files: not found"),
+    };
+    let place = "files of the archive".to_owned();
+    Ok([vec![Spot { place, what, command: None }], still_present])
+}
+
+/// Forgets the pieces that stand in what other artifacts have stored.
+fn forget_shared(archive: &mut Archive, probes: &mut Probes) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let rows = archive.catalog().artifact_rows(after, 200)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.row_id;
+        for row in &rows {
+            // A damaged one is for `fsck` to tell of.
+            if let Ok(Some(frame)) = frame_of(&mut archive.catalog(), row.row_id, &row.sha256) {
+                probes.forget_found_in(&frame);
             }
-        };
-        let place = "files of the archive".to_owned();
-        report.erased.push(Spot { place, what, command: None });
-        Ok(())
+        }
     }
 }
 
+/// Whether `file` is the archive's database, or one of SQLite's own beside it.
+fn is_archive(workspace: &Workspace, file: &Path) -> bool {
+    let Ok(ArchivePlace::File(archive)) = workspace.archive_place() else { return false };
+    let name = archive.display().to_string();
+    let file = file.display().to_string();
+    ["", "-wal", "-shm", "-journal"].iter().any(|end| file == format!("{name}{end}"))
+}
+
 /// The files of an archive that is a file.
-pub(super) fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     match workspace.archive_place()? {
         ArchivePlace::File(file) => {
-            let folder = file.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+            let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let is_ours = |path: &PathBuf| {
                 folder == workspace.store_folder()
@@ -230,13 +267,18 @@ pub(super) fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// What the backend did, and what of it nobody here can reach.
+pub(super) fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+    let again = format!("git codex-archive purge {} --report", report.tombstone);
+    let [erased, outside_reach, still_present] = scrubbed(workspace, &again, scrub);
+    report.erased.extend(erased);
+    report.outside_reach.extend(outside_reach);
+    report.still_present.extend(still_present);
+}
+
 /// What the backend did so that deleted bytes are gone, what of it nobody here can reach, and what is
 /// still there; `again` is the command that looks once more.
-pub(super) fn of_backend(
-    workspace: &Workspace,
-    again: &str,
-    scrub: Result<Scrub>,
-) -> [Vec<Spot>; 3] {
+pub(super) fn scrubbed(workspace: &Workspace, again: &str, scrub: Result<Scrub>) -> [Vec<Spot>; 3] {
     let place = workspace.config.backend().as_str().to_owned();
     let what = "the bytes are gone from the tables of content".to_owned();
     let mut erased = vec![Spot { place: place.clone(), what, command: None }];

@@ -231,8 +231,9 @@ impl PlanReport {
         }
         out.field("record", &self.evidence);
         if let Some(plan) = &self.plan {
+            let spike = if self.spike.is_empty() { "" } else { " --allow-spike" };
             out.line(format!(
-                "Next: git codex-archive retention apply {} --by A --second B --reason R",
+                "Next: git codex-archive retention apply {} --by A --second B --reason R{spike}",
                 quote(plan)
             ));
         }

@@ -1,5 +1,8 @@
 //! Every changing command, and the repository it is tried in.
 
+#[path = "retention.rs"]
+pub mod retention;
+
 use std::fs;
 
 use crate::common::TestRepo;
@@ -22,7 +25,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 23] = [
+pub static ALL: [&Deed; 25] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -46,6 +49,8 @@ pub static ALL: [&Deed; 23] = [
     &HOOKS_UNINSTALL,
     &NEW_LOG,
     &REPAIR,
+    &retention::PLAN,
+    &retention::APPLY,
 ];
 
 /// The name of an archive outside the repository.

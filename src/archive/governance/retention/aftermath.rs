@@ -1,16 +1,18 @@
 //! What became of the content that retention destroyed: tidied up behind, looked for, and said.
 
+use serde_json::json;
+
 use crate::archive::governance::probe::Probes;
-use crate::archive::governance::purge_report::{archive_files, of_backend};
+use crate::archive::governance::purge_report::{in_files, scrubbed};
 use crate::archive::governance::{Spot, detail};
 use crate::archive::journaled::frame_of;
 use crate::archive::{Archive, Content, Workspace, tree};
 use crate::error::Result;
 use crate::evidence::{Action, Event};
 use crate::git::Bytes as _;
-use crate::model::{DeedId, Digest, Item, escape_line};
+use crate::model::{DeedId, Digest, Item};
 
-use serde_json::json;
+use super::apply::ApplyReport;
 
 /// Items of whose content pieces are looked for: each costs a look through all files.
 const PROBED_ITEMS: usize = 100;
@@ -29,7 +31,8 @@ pub struct Aftermath {
     pub still_present: Vec<Spot>,
 }
 
-/// What is looked for once the bytes are gone.
+/// What is looked for once the bytes are gone; nothing where they went before.
+#[derive(Debug, Default)]
 pub struct Search {
     probes: Probes,
     probed_items: usize,
@@ -62,44 +65,19 @@ impl Search {
         again: &str,
     ) -> Result<Aftermath> {
         let [erased, outside_reach, still_present] =
-            of_backend(workspace, again, archive.driver().scrub());
+            scrubbed(workspace, again, archive.driver().scrub());
         let mut found = Aftermath { erased, outside_reach, still_present };
         if items.is_empty() {
             return Ok(found);
         }
-        if workspace.is_embedded() {
-            self.in_files(workspace, items.len(), &mut found)?;
+        if workspace.is_embedded() && self.probed_items > 0 {
+            let whose = format!("the content of {} of {} items", self.probed_items, items.len());
+            let [erased, still_present] = in_files(workspace, archive, &self.probes, &whose)?;
+            found.erased.extend(erased);
+            found.still_present.extend(still_present);
         }
         in_repository(workspace, items, &mut found)?;
         Ok(found)
-    }
-
-    /// Looks for the probes in every file of the archive.
-    fn in_files(&self, workspace: &Workspace, items: usize, found: &mut Aftermath) -> Result<()> {
-        let mut clean = 0;
-        for file in archive_files(workspace)? {
-            let count = self.probes.found_in(&file)?;
-            if count == 0 {
-                clean += 1;
-                continue;
-            }
-            let place = file.display().to_string();
-            found.still_present.push(Spot {
-                what: format!("{count} of {} pieces of content stand in it", self.probes.len()),
-                command: Some(format!("rm {}", escape_line(&place))),
-                place,
-            });
-        }
-        let (probes, probed) = (self.probes.len(), self.probed_items);
-        let what = match probes {
-            0 => "the content is too short or too even to be told from other bytes".to_owned(),
-            _ => format!(
-                "{probes} pieces of the content of {probed} of {items} items looked for in \
-                 {clean} files: not found"
-            ),
-        };
-        found.erased.push(Spot { place: "files of the archive".to_owned(), what, command: None });
-        Ok(())
     }
 }
 
@@ -143,11 +121,11 @@ fn in_repository(workspace: &Workspace, items: &[Item], found: &mut Aftermath) -
 pub fn record(
     archive: &mut Archive,
     actor: &str,
-    repo: &str,
     of: DeedId,
     plan: Digest,
-    found: &Aftermath,
+    report: &ApplyReport,
 ) -> Result<Digest> {
+    let repo = report.repo.as_str();
     let mut event = Event::new(Action::RetentionApply, actor);
     event.repo = (!repo.is_empty()).then(|| repo.to_owned());
     event.reason = Some("what became of the content".to_owned());
@@ -155,9 +133,9 @@ pub fn record(
     event.of = Some(of);
     let spots = |spots: &[Spot]| json!(spots.iter().take(MOST_SPOTS).collect::<Vec<_>>());
     event.detail = Some(detail(&[
-        ("erased", spots(&found.erased)),
-        ("outside_reach", spots(&found.outside_reach)),
-        ("still_present", spots(&found.still_present)),
+        ("erased", spots(&report.erased)),
+        ("outside_reach", spots(&report.outside_reach)),
+        ("still_present", spots(&report.still_present)),
     ]));
     let ((), records) =
         archive.journaled(repo, DeedId::random(), |_| Ok(((), vec![(event.clone(), None)])))?;

@@ -110,6 +110,7 @@ pub struct ApplyReport {
 
 /// A plan that was read, and the digest that people approve.
 struct Read {
+    name: String,
     file: PlanFile,
     sha256: Digest,
 }
@@ -130,7 +131,7 @@ fn apply(workspace: &Workspace, options: &ApplyOptions) -> Result<ApplyReport> {
     let sha256 = Digest::of(&options.bytes);
     check_two(ACTION, &sha256.to_string(), &options.actor, options.second.as_ref())?;
     let file = PlanFile::parse(&options.name, &options.bytes)?;
-    let plan = Read { file, sha256 };
+    let plan = Read { name: options.name.clone(), file, sha256 };
     if workspace.lacks_file()? {
         let place = workspace.archive_place()?.to_string();
         return Err(Error::NoArchive { action: "carry out retention", place });
@@ -159,6 +160,9 @@ fn govern(
     let newest = archive.register().newest_request(GovernedAction::Retention, &subject)?;
     if let Some(request) = newest.filter(|it| it.state == RequestState::Done) {
         report.request = request.deed.to_string();
+        // One that was killed may have left bytes in the database's log.
+        let items = items_of(archive, &plan.file)?;
+        look(workspace, archive, &Search::default(), &items, &mut report)?;
         return Ok(report);
     }
     check_origin(workspace, archive, plan)?;
@@ -217,7 +221,8 @@ fn empty(options: &ApplyOptions, plan: &Read) -> ApplyReport {
 }
 
 fn mismatch(plan: &Read, why: impl Into<String>) -> Error {
-    Error::refused(ACTION, plan.sha256.to_string(), Refusal::PlanMismatch { why: why.into() })
+    let (scope, why) = (plan.file.scope.as_str(), why.into());
+    Error::refused(ACTION, &*plan.name, Refusal::PlanMismatch { scope, why })
 }
 
 /// Refuses a plan of another archive or label, and one that no recorded run made.
@@ -334,14 +339,25 @@ fn carry_out(
             report.purged = purged.collect();
         }
     }
-    let again = "git codex-archive health-check";
-    let found = search.finish(workspace, archive, &items, again)?;
-    let actor = options.actor.as_str();
-    let told = aftermath::record(archive, actor, &file.repo, deed, plan.sha256, &found)?;
+    look(workspace, archive, &search, &items, &mut report)?;
+    let told = aftermath::record(archive, options.actor.as_str(), deed, plan.sha256, &report)?;
     report.evidence_report = told.to_string();
+    Ok(report)
+}
+
+/// Tidies up behind what was destroyed, looks for it, and says in `report` what was found.
+fn look(
+    workspace: &Workspace,
+    archive: &mut Archive,
+    search: &Search,
+    items: &[Item],
+    report: &mut ApplyReport,
+) -> Result<()> {
+    let again = format!("git codex-archive retention apply {} --reason '…'", report.plan);
+    let found = search.finish(workspace, archive, items, &again)?;
     (report.erased, report.outside_reach) = (found.erased, found.outside_reach);
     report.still_present = found.still_present;
-    Ok(report)
+    Ok(())
 }
 
 /// The items that a plan names, with their content still there.

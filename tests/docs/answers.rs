@@ -61,8 +61,14 @@ const TYPED: &[(&str, &str)] = &[
          git commit -qm fourth && git codex-archive --text drop src/e.py --reason old && \
          git commit -qm fifth",
     ),
-    ("retention plan", "git codex-archive --json retention plan --of items --output ../plan.json --allow-outside"),
-    ("retention plan", "RETENTION_MAX_AGE_DAYS=30 git codex-archive --json retention plan --project p"),
+    (
+        "retention plan",
+        "git codex-archive --json retention plan --of items --output ../plan.json --allow-outside",
+    ),
+    (
+        "retention plan",
+        "RETENTION_MAX_AGE_DAYS=30 git codex-archive --json retention plan --project p",
+    ),
     ("retention apply", "git codex-archive --json retention apply ../plan.json --by a --reason x"),
     ("retention apply", "git codex-archive --json retention apply ../plan.json --by b --reason x"),
     ("fsck", "git codex-archive --json fsck"),

@@ -7,6 +7,7 @@
 mod approve;
 mod approved;
 mod hold;
+mod leftovers;
 mod observed;
 mod policy;
 mod probe;

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use crate::archive::governance::leftovers::in_files;
 use crate::archive::governance::probe::Probes;
-use crate::archive::governance::purge_report::{in_files, scrubbed};
+use crate::archive::governance::purge_report::scrubbed;
 use crate::archive::governance::{Spot, detail};
 use crate::archive::journaled::frame_of;
 use crate::archive::{Archive, Content, Workspace, tree};

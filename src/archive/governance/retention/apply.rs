@@ -11,17 +11,15 @@ use serde_json::json;
 use crate::archive::governance::approve::give_both;
 use crate::archive::governance::request::{Asked, open_or_ask, told};
 use crate::archive::governance::{
-    Matter, PurgedItem, Rules, Spot, check_reason, check_two, detail, event_about, is_one_keyboard,
-    journaled, note_approvals, purge,
+    Matter, PurgedItem, Rules, Spot, check_reason, check_two, detail, is_one_keyboard, journaled,
 };
-use crate::archive::journaled::{Deed, Transaction};
 use crate::archive::{Archive, Workspace, recovery};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::logging::About;
 use crate::model::{
-    Actor, Approval, Assurance, DeedId, Digest, EntryId, GovernedAction, Item, RequestState,
-    RetentionRun, RetentionScope, TombstoneId,
+    Actor, Approval, Assurance, DeedId, Digest, GovernedAction, Item, RequestState, RetentionRun,
+    RetentionScope, TombstoneId,
 };
 use crate::policy::gate::TWO;
 
@@ -30,8 +28,9 @@ use super::candidates::{Candidate, Survey};
 use super::plan::{audit_of, find, repo_of};
 use super::plan_file::PlanFile;
 use super::stubs;
+use super::work::Work;
 
-const ACTION: &str = "carry out";
+pub(super) const ACTION: &str = "carry out";
 
 /// Differences that are told of.
 const TOLD_DIFFERENCES: usize = 5;
@@ -109,10 +108,10 @@ pub struct ApplyReport {
 }
 
 /// A plan that was read, and the digest that people approve.
-struct Read {
+pub(super) struct Read {
     name: String,
-    file: PlanFile,
-    sha256: Digest,
+    pub file: PlanFile,
+    pub sha256: Digest,
 }
 
 /// Carries out a plan, or records the approvals for it.
@@ -220,7 +219,8 @@ fn empty(options: &ApplyOptions, plan: &Read) -> ApplyReport {
     }
 }
 
-fn mismatch(plan: &Read, why: impl Into<String>) -> Error {
+/// The error of a plan that is not so.
+pub(super) fn mismatch(plan: &Read, why: impl Into<String>) -> Error {
     let (scope, why) = (plan.file.scope.as_str(), why.into());
     Error::refused(ACTION, &*plan.name, Refusal::PlanMismatch { scope, why })
 }
@@ -287,15 +287,6 @@ fn asked<'a>(options: &'a ApplyOptions, plan: &'a Read) -> Asked<'a> {
     }
 }
 
-/// A plan at work: what is written in its one transaction.
-struct Work<'a> {
-    options: &'a ApplyOptions,
-    plan: &'a Read,
-    survey: Option<Survey<'a>>,
-    matter: &'a Matter,
-    used: &'a [Approval],
-}
-
 fn carry_out(
     workspace: &Workspace,
     archive: &mut Archive,
@@ -327,22 +318,22 @@ fn carry_out(
     let (evidence, segment) = told(workspace, &records)?;
     report.evidence = evidence;
     report.evidence_segment = segment.filter(|_| file.scope == RetentionScope::Items);
-    match file.scope {
-        RetentionScope::Memory => {
-            report.forgotten = file.candidates.iter().map(|it| it.id.clone()).collect();
-        }
-        RetentionScope::Items => {
-            let purged = items.iter().map(|item| PurgedItem {
-                tombstone: item.tombstone.to_string(),
-                path: item.path.to_string(),
-            });
-            report.purged = purged.collect();
-        }
-    }
+    name_what_went(&mut report, file, &items);
     look(workspace, archive, &search, &items, &mut report)?;
     let told = aftermath::record(archive, options.actor.as_str(), deed, plan.sha256, &report)?;
     report.evidence_report = told.to_string();
     Ok(report)
+}
+
+fn name_what_went(report: &mut ApplyReport, file: &PlanFile, items: &[Item]) {
+    if file.scope == RetentionScope::Memory {
+        report.forgotten = file.candidates.iter().map(|it| it.id.clone()).collect();
+    }
+    let purged = items.iter().map(|item| PurgedItem {
+        tombstone: item.tombstone.to_string(),
+        path: item.path.to_string(),
+    });
+    report.purged = purged.collect();
 }
 
 /// Tidies up behind what was destroyed, looks for it, and says in `report` what was found.
@@ -369,120 +360,6 @@ fn items_of(archive: &mut Archive, file: &PlanFile) -> Result<Vec<Item>> {
         }
     }
     Ok(items)
-}
-
-impl Work<'_> {
-    fn write(&self, transaction: &mut Transaction<'_>) -> Result<((), Vec<Deed>)> {
-        let at = transaction.now.to_string();
-        let mut deeds = match &self.survey {
-            Some(survey) => self.purge(transaction, survey, &at)?,
-            None => self.forget(transaction)?,
-        };
-        let mut register = transaction.register();
-        let row = self.matter.request.row_id;
-        let mut whole = register.close_request(row, RequestState::Done.as_str())?;
-        for approval in self.used {
-            whole &= register.use_approval(approval.row_id, &at)?;
-        }
-        if !whole {
-            let object = self.plan.sha256.to_string();
-            return Err(Error::refused(ACTION, object, Refusal::ChangedMeanwhile));
-        }
-        register.add_audit(&audit_of(RetentionRun::Apply, &at, &self.plan.file))?;
-        deeds.push((self.event(), None));
-        Ok(((), deeds))
-    }
-
-    /// Destroys the content of every item, each of which is judged once more where nobody else
-    /// writes.
-    fn purge(
-        &self,
-        transaction: &mut Transaction<'_>,
-        survey: &Survey<'_>,
-        at: &str,
-    ) -> Result<Vec<Deed>> {
-        let file = &self.plan.file;
-        let ids: BTreeSet<&str> = file.candidates.iter().map(|it| it.id.as_str()).collect();
-        let mut contents: Vec<(Item, Vec<Item>)> = Vec::new();
-        let mut artifacts = BTreeSet::new();
-        let mut deeds = Vec::with_capacity(ids.len() + 1);
-        for planned in &file.candidates {
-            let judged = survey.again(&mut transaction.catalog(), planned, &ids)?;
-            let (item, sharers) = judged.map_err(|why| mismatch(self.plan, why))?;
-            deeds.push((self.purge_event(&item), Some(item.row_id)));
-            if artifacts.insert(item.artifact_row_id) {
-                contents.push((item, sharers));
-            }
-        }
-        for (item, sharers) in &contents {
-            purge::check(item, sharers, true, true, self.used.len())?;
-            let mut register = transaction.register();
-            if !register.erase(item.artifact_row_id, sharers, &self.options.reason, at)? {
-                return Err(mismatch(self.plan, format!("{} is held", item.tombstone)));
-            }
-            for gone in sharers {
-                // Whoever asked to destroy it alone has nothing left to ask for.
-                let subject = gone.tombstone.to_string();
-                if let Some(open) = register.open_request(GovernedAction::Purge, &subject)? {
-                    register.close_request(open.row_id, RequestState::Done.as_str())?;
-                }
-            }
-        }
-        Ok(deeds)
-    }
-
-    fn forget(&self, transaction: &mut Transaction<'_>) -> Result<Vec<Deed>> {
-        let mut deeds = Vec::with_capacity(self.plan.file.candidates.len() + 1);
-        for planned in &self.plan.file.candidates {
-            let id: EntryId = planned.id.parse().map_err(|()| mismatch(self.plan, "no id"))?;
-            if !transaction.memory().forget(&id)? {
-                return Err(mismatch(self.plan, format!("{id} is not in the archive")));
-            }
-            let mut event = Event::new(Action::MemoryForget, self.options.actor.as_str());
-            event.reason = Some(self.options.reason.clone());
-            event.detail = Some(detail(&[
-                ("entry", json!(planned.id)),
-                ("plan", json!(self.plan.sha256.to_string())),
-                ("project", json!(planned.project.as_deref().unwrap_or_default())),
-                ("reasons", json!(planned.reasons)),
-            ]));
-            deeds.push((event, None));
-        }
-        Ok(deeds)
-    }
-
-    fn purge_event(&self, item: &Item) -> Event {
-        let actor = self.options.actor.as_str();
-        let mut event = event_about(Action::Purge, actor, item, &self.options.reason);
-        event.git_blob = Some(item.git_blob);
-        event.detail = Some(detail(&[
-            ("plan", json!(self.plan.sha256.to_string())),
-            ("policy", json!(self.matter.request.policy_version)),
-            ("request", json!(self.matter.request.deed.to_string())),
-        ]));
-        note_approvals(&mut event, self.used);
-        event
-    }
-
-    fn event(&self) -> Event {
-        let file = &self.plan.file;
-        let mut event = Event::new(Action::RetentionApply, self.options.actor.as_str());
-        event.repo = (!file.repo.is_empty()).then(|| file.repo.clone());
-        event.reason = Some(self.options.reason.clone());
-        event.sha256 = Some(self.plan.sha256);
-        event.of = Some(self.matter.request.deed);
-        event.detail = Some(detail(&[
-            ("by_reason", json!(file.by_reason)),
-            ("inputs", file.inputs.to_value()),
-            ("planned_at", json!(file.made_at)),
-            ("policy", json!(self.matter.request.policy_version)),
-            ("scope", json!(file.scope)),
-            ("spike", json!(file.spike)),
-            ("total_candidates", json!(file.total_candidates)),
-        ]));
-        note_approvals(&mut event, self.used);
-        event
-    }
 }
 
 /// What was refused is evidence too; failing to record it must not hide it.

@@ -11,6 +11,7 @@ mod inputs;
 mod plan;
 mod plan_file;
 mod stubs;
+mod work;
 
 pub use apply::{ApplyOptions, ApplyReport, RetentionStage, apply_retention};
 pub use candidates::{Candidate, Kept};

@@ -63,6 +63,43 @@ impl FromStr for Timestamp {
     }
 }
 
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl Timestamp {
+    /// The time `days` of 24 hours before.
+    pub fn days_before(self, days: u64) -> Self {
+        let days = i64::try_from(days).unwrap_or(i64::MAX);
+        Self { unix_ms: self.unix_ms.saturating_sub(days.saturating_mul(DAY_MS)) }
+    }
+
+    /// The day in UTC.
+    pub fn day(self) -> Day {
+        Day(self.to_string()[..10].to_owned())
+    }
+}
+
+/// A day of the calendar; always written `2026-11-21`, so that texts sort like days.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(String);
+
+impl FromStr for Day {
+    type Err = ();
+
+    /// Takes exactly the form that `Display` writes, of a day that there is.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let date: jiff::civil::Date = text.parse().map_err(|_| ())?;
+        let this = Self(format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()));
+        if this.0 == text { Ok(this) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Something that knows what time it is.
 pub trait Clock: Send + Sync {
     /// The time now.
@@ -116,6 +153,17 @@ mod tests {
         assert_eq!("2026-11-21T09:28:10.007Z".parse(), Ok(time));
         for other in ["2026-11-21T09:28:10Z", "2026-11-21T09:28:10.007+00:00", "2026-11-21", ""] {
             assert_eq!(other.parse::<Timestamp>(), Err(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        let time: Timestamp = "2024-03-01T00:00:00.000Z".parse().unwrap();
+        assert_eq!(time.days_before(1).to_string(), "2024-02-29T00:00:00.000Z");
+        assert_eq!(time.day().to_string(), "2024-03-01");
+        assert!("2024-02-29".parse::<Day>().unwrap() < time.day());
+        for bad in ["2023-02-29", "2024-2-9", "20240229", "2024-02-29T00:00:00Z", "tomorrow", ""] {
+            assert_eq!(bad.parse::<Day>(), Err(()), "{bad}");
         }
     }
 }

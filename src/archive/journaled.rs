@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, json};
 
 use crate::backend::{
-    Catalog, Driver, Ledger, LogHead, NewRecord, Register, StoredRecord, schema_version,
+    Catalog, Driver, Ledger, LogHead, Memory, NewRecord, Register, StoredRecord, schema_version,
 };
 use crate::blob;
 use crate::clock::{Stopwatch, Timestamp};
@@ -71,6 +71,11 @@ impl Transaction<'_> {
     pub fn ledger(&mut self) -> Ledger<'_> {
         Ledger::new(self.driver)
     }
+
+    /// Entries of memory.
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory::new(self.driver)
+    }
 }
 
 impl Archive {
@@ -111,6 +116,11 @@ impl Archive {
     /// Requests, approvals, holds and policies, for reading.
     pub fn register(&mut self) -> Register<'_> {
         Register::new(self.driver.as_mut())
+    }
+
+    /// Entries of memory, for reading.
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory::new(self.driver.as_mut())
     }
 
     /// Logs and records, for reading.

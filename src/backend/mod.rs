@@ -12,10 +12,12 @@ mod holds;
 mod ledger;
 #[cfg(feature = "mariadb")]
 mod mariadb;
+mod memory;
 mod migrate;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod register;
+mod retention;
 mod roles;
 mod schema;
 mod scratch;
@@ -36,11 +38,13 @@ pub use driver::{Driver, Row, Scrub, Value};
 pub use filter::{ItemFilter, Page};
 pub use holds::LedgerRow;
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
+pub use memory::{EntryRow, EntrySeek, Memory};
 pub use migrate::{
     Applied, LATEST_VERSION, MIGRATIONS, Migrated, Migration, applied, apply, found_archive,
     schema_text, schema_version,
 };
 pub use register::{PolicyRow, Register};
+pub use retention::AuditRow;
 pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};

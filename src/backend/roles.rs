@@ -49,6 +49,9 @@ const TABLES: &[Rights] = &[
     adds("hold", ""),
     adds("hold_item", ""),
     adds("retention_audit_events", ""),
+    adds("project", ""),
+    adds("entry", "type, title, body, source, session, content_sha256, updated_at"),
+    adds("entry_tag", ""),
     // Rules, and what was destroyed under them.
     stewards("policy"),
     stewards("item_purge"),

@@ -201,7 +201,9 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
         Refusal::Exists if action.starts_with("save") => place.again(None, "--force"),
         Refusal::Exists => format!("git diff HEAD -- {}", path()),
-        Refusal::Outside if action == "restore" => place.again(None, "--allow-outside"),
+        Refusal::Outside if matches!(action, "restore" | "save the plan to") => {
+            place.again(None, "--allow-outside")
+        }
         Refusal::ThroughLink { link } => format!("ls -l {}", quote(link)),
         Refusal::NotRequested => {
             format!("git codex-archive prune-request {} --reason '…'", quote(object))
@@ -219,6 +221,10 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::Purged => format!("git codex-archive log {}", quote(object)),
         Refusal::TooLargeForJson { .. } => place.without("--json"),
         Refusal::StubTooLong { .. } => place.again(None, "--no-stub"),
+        Refusal::PlanMismatch { scope, .. } => {
+            format!("git codex-archive retention plan --of {scope} --output {} --force", path())
+        }
+        Refusal::Spike { .. } => place.again(None, "--allow-spike"),
         Refusal::ChangedMeanwhile => place.again(None, ""),
         Refusal::Committed => "git log -1".to_owned(),
         Refusal::Outside | Refusal::Forbidden { .. } | Refusal::Policy { .. } => return None,
@@ -264,12 +270,17 @@ fn configuration(origin: &str, nearest: Option<&str>) -> Vec<String> {
         Some((file, line)) if line.parse::<u64>().is_ok() => {
             hints.push(format!("${{EDITOR:-vi}} +{line} {}", quote(file)));
         }
-        _ if origin.starts_with("CODEX_") && !origin.contains(' ') => {
+        _ if is_variable(origin) => {
             hints.push(format!("unset {origin}"));
         }
         _ => {}
     }
     hints
+}
+
+fn is_variable(origin: &str) -> bool {
+    let ours = ["CODEX_", "RETENTION_"].iter().any(|it| origin.starts_with(it));
+    ours && !origin.contains(' ')
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ use crate::error::Error;
 use commands::{
     approve, batch_restore, batch_store, cat, config_show, copy, drop, evidence, export, fsck,
     health_check, hold, hook, hooks, import, init, list, log, migrate, policy, prune_request,
-    purge, reconcile, request, restore, schema, show, status, store, trust, undo, verify,
+    purge, reconcile, request, restore, retention, schema, show, status, store, trust, undo,
+    verify,
 };
 use context::Context;
 use hints::Place;
@@ -180,6 +181,8 @@ enum Command {
     Hold(hold::Args),
     /// Show the rules of governance, or adopt those of the files
     Policy(policy::Args),
+    /// Plan what has been kept for long enough, and carry such a plan out
+    Retention(retention::Args),
     /// Check whether the archive is well
     HealthCheck(health_check::Args),
     /// Show on one screen what is going on
@@ -270,6 +273,7 @@ fn dispatch(ui: &Ui, cli: Cli) -> Result<u8, Failure> {
             return hook::run(ui, file, args).map(|it| ui.show(&it)).map_err(early);
         }
         Command::Init(args) => args.flags(),
+        Command::Retention(args) => args.flags(),
         _ => Vec::new(),
     };
     let context = Context::open(ui, file, &flags).map_err(early)?;
@@ -312,6 +316,7 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Purge(args) => ui.show(&purge::run(context, args)?),
         Command::Hold(args) => hold::run(context, args)?,
         Command::Policy(args) => policy::run(context, args)?,
+        Command::Retention(args) => retention::run(context, args)?,
         Command::HealthCheck(args) => health_check::run(context, args)?,
         Command::Status(args) => ui.show(&status::run(context, args)?),
         // These need no workspace and were run before.

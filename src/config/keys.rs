@@ -25,14 +25,14 @@ pub struct Key {
 }
 
 impl Key {
-    /// The part before the dot.
+    /// The part before the last dot; a section may stand in another.
     pub fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or("", |(section, _)| section)
+        self.name.rsplit_once('.').map_or("", |(section, _)| section)
     }
 
-    /// The part after the dot.
+    /// The part after the last dot.
     pub fn field(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(_, field)| field)
+        self.name.rsplit_once('.').map_or(self.name, |(_, field)| field)
     }
 
     /// Whether its values name a file, a folder or a host.
@@ -298,7 +298,71 @@ pub const KEYS: &[Key] = &[
         meaning: "Whether durations are told in logs, records and `health-check`.",
         ..EMPTY
     },
+    Key {
+        name: "retention.max_age_days",
+        kind: DAYS,
+        environment: &["RETENTION_MAX_AGE_DAYS"],
+        meaning: "Days for which entries of memory are kept.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.max_entries_per_project",
+        kind: Kind::Count { least: 1, most: i64::MAX as u64 },
+        environment: &["RETENTION_MAX_ENTRIES_PER_PROJECT"],
+        meaning: "How many entries of memory are kept of each project: the newest.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.project",
+        kind: Kind::Text { least: 1, most: 256 },
+        environment: &["RETENTION_PROJECT"],
+        flag: Some("--project"),
+        meaning: "The project whose entries retention looks at; every project's where unset.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.spike_factor",
+        kind: Kind::Decimal { least: 1.0, most: 1000.0 },
+        default: Some("2"),
+        meaning: "A plan with more candidates than so many times the usual number is a spike.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.spike_share",
+        kind: Kind::Decimal { least: 0.0, most: 1.0 },
+        default: Some("0.5"),
+        meaning: "A plan with more than this share of all there is is a spike.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.spike_least",
+        kind: Kind::Count { least: 1, most: i64::MAX as u64 },
+        default: Some("10"),
+        meaning: "With fewer candidates than this no plan is a spike.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.items.max_age_days",
+        kind: DAYS,
+        meaning: "Days for which items are kept since they were archived last.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.items.paths",
+        kind: Kind::List,
+        meaning: "Only items that fit one of these patterns of paths are too old.",
+        ..EMPTY
+    },
+    Key {
+        name: "retention.items.tags",
+        kind: Kind::List,
+        meaning: "Only items with one of these tags are too old.",
+        ..EMPTY
+    },
 ];
+
+/// Days for which something is kept: up to a hundred years.
+const DAYS: Kind = Kind::Count { least: 1, most: 36_500 };
 
 /// The key `name`, in its own spelling.
 pub fn key(name: &str) -> Option<&'static Key> {
@@ -330,6 +394,11 @@ pub fn nearest(name: &str) -> Option<&'static str> {
         aliases.chain([key.name.to_owned(), key.field().to_owned()]).map(|it| (it, key.name))
     });
     closest(name, spellings)
+}
+
+/// Whether a key is set by the variable `name`.
+pub fn is_variable(name: &str) -> bool {
+    KEYS.iter().any(|key| key.environment.contains(&name))
 }
 
 /// Variables of the environment that are read and set no key.
@@ -435,7 +504,8 @@ mod tests {
                 assert!(names.insert(*alias), "{alias}");
             }
             for name in key.environment {
-                assert!(names.insert(*name) && name.starts_with("CODEX_"), "{name}");
+                let known = name.starts_with("CODEX_") || name.starts_with("RETENTION_");
+                assert!(names.insert(*name) && known, "{name}");
             }
         }
         assert_eq!(markdown().lines().count(), KEYS.len() + 2);

@@ -59,7 +59,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The variables of the environment that begin with `CODEX_`. `Debug` shows no values.
+/// The variables of the environment that begin with `CODEX_` or set a key. `Debug` shows no values.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -108,8 +108,13 @@ impl fmt::Debug for Environment {
     }
 }
 
-fn is_ours(name: &OsStr) -> bool {
+fn is_prefixed(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"CODEX_")
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    let sets_key = |name: &OsStr| name.to_str().is_some_and(keys::is_variable);
+    is_prefixed(name) || sets_key(name)
 }
 
 /// One value of one layer.
@@ -136,10 +141,14 @@ pub fn environment(environment: &Environment) -> Result<Vec<Setting>> {
     {
         let Some(text) = environment.get(name) else { continue };
         let origin = Origin::Environment { name };
-        let Some(text) = text.to_str() else {
-            return Err(bad(key, "it is not UTF-8", &origin));
+        let read = text.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
+        let datum = match read.and_then(|text| value::from_text(key.kind, text)) {
+            Ok(datum) => datum,
+            // A hook must not fail for what another program may mean by such a name.
+            Err(why) if !is_prefixed(OsStr::new(name)) => Datum::Unusable(why),
+            Err(why) => return Err(bad(key, &why, &origin)),
         };
-        let setting = from_text(key, text, origin)?;
+        let setting = Setting { key, datum, origin };
         match settings.last() {
             Some(other) if other.key.name == key.name => {
                 if other.datum != setting.datum {
@@ -178,21 +187,38 @@ pub fn file(path: &Path, text: &str) -> Result<Vec<Setting>> {
         if table.is_empty() && !keys::is_section(section) {
             return Err(unknown(section, keys::nearest_section(section), place(at)));
         }
-        for (field, at, value) in by_place(table) {
-            let Some(key) = keys::find(section, field) else {
-                let name = format!("{section}.{field}");
-                return Err(unknown(&name, keys::nearest(&name), place(at)));
-            };
-            let origin = place(at);
-            let datum = value::from_toml(key.kind, value).map_err(|why| bad(key, &why, &origin))?;
-            let setting = Setting { key, datum, origin };
-            if let Some(other) = settings.iter().find(|it| it.key.name == key.name) {
-                return Err(twice(other, &setting));
-            }
-            settings.push(setting);
-        }
+        section_of_file(section, table, &place, &mut settings)?;
     }
     Ok(settings)
+}
+
+/// Adds what a section sets, and the sections in it.
+fn section_of_file(
+    section: &str,
+    table: &DeTable<'_>,
+    place: &impl Fn(usize) -> Origin,
+    settings: &mut Vec<Setting>,
+) -> Result<()> {
+    for (field, at, value) in by_place(table) {
+        let name = format!("{section}.{field}");
+        if let DeValue::Table(inner) = value
+            && keys::is_section(&name)
+        {
+            section_of_file(&name, inner, place, settings)?;
+            continue;
+        }
+        let Some(key) = keys::find(section, field) else {
+            return Err(unknown(&name, keys::nearest(&name), place(at)));
+        };
+        let origin = place(at);
+        let datum = value::from_toml(key.kind, value).map_err(|why| bad(key, &why, &origin))?;
+        let setting = Setting { key, datum, origin };
+        if let Some(other) = settings.iter().find(|it| it.key.name == key.name) {
+            return Err(twice(other, &setting));
+        }
+        settings.push(setting);
+    }
+    Ok(())
 }
 
 /// The entries of a table in the order of the file, each with the offset of its name.
@@ -270,7 +296,8 @@ fn from_text(key: &'static Key, text: &str, origin: Origin) -> Result<Setting> {
     }
 }
 
-fn bad(key: &Key, why: &str, origin: &Origin) -> Error {
+/// The error of a value that cannot be used.
+pub fn bad(key: &Key, why: &str, origin: &Origin) -> Error {
     let what = format!("`{}` is wrong: {why}", key.name);
     Error::Config { what, origin: origin.to_string(), nearest: None }
 }

@@ -238,6 +238,54 @@ impl Config {
         self.word("logging.format", "json")
     }
 
+    /// Refuses a section of which the environment has a value that cannot be used.
+    pub fn check_usable(&self, section: &str) -> Result<()> {
+        for setting in self.settings.values().filter(|it| it.key.section() == section) {
+            if let Datum::Unusable(why) = &setting.datum {
+                return Err(layers::bad(setting.key, why, &setting.origin));
+            }
+        }
+        Ok(())
+    }
+
+    /// Days for which entries of memory are kept.
+    pub fn memory_max_age_days(&self) -> Option<u64> {
+        self.count("retention.max_age_days")
+    }
+
+    /// How many entries of memory are kept of each project.
+    pub fn memory_max_entries(&self) -> Option<u64> {
+        self.count("retention.max_entries_per_project")
+    }
+
+    /// The project whose entries retention looks at.
+    pub fn memory_project(&self) -> Option<&str> {
+        match self.datum("retention.project") {
+            Some(Datum::Text(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Days for which items are kept since they were archived last.
+    pub fn items_max_age_days(&self) -> Option<u64> {
+        self.count("retention.items.max_age_days")
+    }
+
+    /// The texts of a list; none where the key is unset.
+    pub fn texts(&self, name: &str) -> &[String] {
+        match self.datum(name) {
+            Some(Datum::List(texts)) => texts,
+            _ => &[],
+        }
+    }
+
+    /// Of how many times the usual number on, from which share of all on, and from how many
+    /// candidates on a plan of retention is a spike.
+    pub fn spike(&self) -> (f64, f64, u64) {
+        let least = self.count("retention.spike_least").unwrap_or(1);
+        (self.decimal("retention.spike_factor"), self.decimal("retention.spike_share"), least)
+    }
+
     /// How many items of a batch are worked on at once.
     pub fn batch_concurrent(&self) -> usize {
         usize::try_from(self.count("batch.concurrent").unwrap_or(5)).unwrap_or(1)

@@ -98,6 +98,9 @@ pub enum Datum {
     Count(u64),
     /// A number.
     Decimal(f64),
+    /// No value: why not, as a clause. Of a variable that other programs read too, and that nobody
+    /// but a command that needs it complains of.
+    Unusable(String),
 }
 
 impl fmt::Display for Datum {
@@ -116,6 +119,7 @@ impl fmt::Display for Datum {
             Self::Switch(on) => on.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Decimal(number) => number.fmt(f),
+            Self::Unusable(why) => write!(f, "not usable: {why}"),
         }
     }
 }

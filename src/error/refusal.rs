@@ -139,6 +139,20 @@ pub enum Refusal {
         /// The limit in bytes.
         limit: usize,
     },
+    /// What a plan of retention says is not so, or no longer.
+    #[error("the plan does not match: {why}")]
+    PlanMismatch {
+        /// What it is about: `memory` or `items`.
+        scope: &'static str,
+        /// What differs, as a clause.
+        why: String,
+    },
+    /// A plan has suddenly many candidates.
+    #[error("the plan is a spike: {why}")]
+    Spike {
+        /// What is unusual, as a clause.
+        why: String,
+    },
     /// The file changed while it was being archived.
     #[error("the file changed while it was being archived")]
     ChangedMeanwhile,

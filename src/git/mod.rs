@@ -24,6 +24,7 @@ mod stage;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tips;
 mod tree;
 
 use std::cell::{OnceCell, RefCell};

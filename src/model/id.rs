@@ -194,6 +194,11 @@ uuid_id!(
     CloneId
 );
 
+uuid_id!(
+    /// The id of an entry of memory.
+    EntryId
+);
+
 impl TombstoneId {
     /// The id of `path` with the content `sha256` in the repository `label`: a pure function, so
     /// that two clones that archive the same file agree. A UUID of version 8 (RFC 9562) over

@@ -9,6 +9,7 @@ mod item;
 mod label;
 mod notes;
 mod path;
+mod retention;
 mod shell;
 mod words;
 
@@ -19,10 +20,11 @@ pub use governance::{
     Approval, Assurance, GovernedAction, Hold, HoldScope, Observed, Person, Request, RequestState,
 };
 pub use id::{
-    ArchiveId, CloneId, DeedId, Digest, Digester, GitOid, LogId, TombstoneId, hex, unhex,
+    ArchiveId, CloneId, DeedId, Digest, Digester, EntryId, GitOid, LogId, TombstoneId, hex, unhex,
 };
 pub use item::{FileMode, Item, ItemKind, ItemState, Reason};
 pub use label::RepoLabel;
 pub use notes::{Notes, check_words, is_word};
 pub use path::{RepoPath, is_bidi_control, names_git_folder};
+pub use retention::{Protection, RetentionReason, RetentionRun, RetentionScope};
 pub use shell::shell_word;

@@ -27,7 +27,8 @@ pub fn fits(hold: &Hold, item: &Item) -> bool {
     }
 }
 
-fn matcher(pattern: &str) -> Result<GlobMatcher> {
+/// The pattern, ready to be held against paths.
+pub(super) fn matcher(pattern: &str) -> Result<GlobMatcher> {
     let wrong = |why: String| Error::invalid("pattern", escape_line(pattern), why);
     if pattern.is_empty() || pattern.len() > 1024 || pattern.chars().any(char::is_control) {
         return Err(wrong("it must have 1 to 1024 bytes without control characters".to_owned()));

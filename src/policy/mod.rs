@@ -9,6 +9,7 @@ pub mod governance;
 pub mod holds;
 mod patterns;
 mod public_key;
+pub mod retention;
 pub mod signature;
 pub mod signers;
 #[cfg(test)]

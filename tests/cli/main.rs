@@ -32,6 +32,8 @@ mod others_stubs;
 mod pinned;
 mod places;
 mod recovery;
+mod retention;
+mod retention_memory;
 mod runbook;
 mod signed;
 mod strict;

@@ -70,6 +70,23 @@ const TYPED: &[(&str, &str)] = &[
     ("", "git commit -qm third && git revert --no-edit HEAD >/dev/null"),
     ("verify", "git codex-archive --json verify --range HEAD~1..HEAD"),
     ("reconcile", "git codex-archive --json reconcile"),
+    (
+        "",
+        "echo e >src/e.py && echo f >src/f.py && git add src && git commit -qm more && \
+         git codex-archive --text store r src/e.py src/f.py --reason dead --delete-after 2020-01-01 && \
+         git commit -qm fourth && git codex-archive --text drop src/e.py --reason old && \
+         git commit -qm fifth",
+    ),
+    (
+        "retention plan",
+        "git codex-archive --json retention plan --of items --output ../plan.json --allow-outside",
+    ),
+    (
+        "retention plan",
+        "RETENTION_MAX_AGE_DAYS=30 git codex-archive --json retention plan --project p",
+    ),
+    ("retention apply", "git codex-archive --json retention apply ../plan.json --by a --reason x"),
+    ("retention apply", "git codex-archive --json retention apply ../plan.json --by b --reason x"),
     ("fsck", "git codex-archive --json fsck"),
     ("health-check", "git codex-archive --json health-check"),
     ("config-show", "git codex-archive --json config-show"),

@@ -11,6 +11,7 @@ mod harness;
 mod manifests;
 mod mutations;
 mod places;
+mod plans;
 mod races;
 mod secrets;
 mod sizes;

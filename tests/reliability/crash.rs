@@ -126,6 +126,16 @@ fn crash_evidence_new_log() {
 }
 
 #[test]
+fn crash_retention_plan() {
+    sweep(&deeds::retention::PLAN);
+}
+
+#[test]
+fn crash_retention_apply() {
+    sweep(&deeds::retention::APPLY);
+}
+
+#[test]
 fn crash_fsck_repair() {
     sweep(&deeds::REPAIR);
 }

@@ -7,6 +7,7 @@
 mod approve;
 mod approved;
 mod hold;
+mod leftovers;
 mod observed;
 mod policy;
 mod probe;
@@ -15,6 +16,7 @@ mod purge_report;
 mod release;
 mod request;
 mod residue;
+pub mod retention;
 mod rules;
 mod transfer;
 

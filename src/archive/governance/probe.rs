@@ -24,7 +24,7 @@ const PROBES: usize = 8;
 const WINDOW_BYTES: usize = 1 << 20;
 
 /// Pieces of content, as it was and as it was stored.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Probes(Vec<Finder<'static>>);
 
 impl Probes {
@@ -44,6 +44,11 @@ impl Probes {
                 self.0.push(Finder::new(piece).into_owned());
             }
         }
+    }
+
+    /// Forgets the pieces that stand in `bytes`: they are not of the destroyed content alone.
+    pub fn forget_found_in(&mut self, bytes: &[u8]) {
+        self.0.retain(|probe| probe.find(bytes).is_none());
     }
 
     /// How many there are.
@@ -121,6 +126,17 @@ mod tests {
         assert_eq!(probes.found_in(&file).unwrap(), 3);
         fs::write(&file, vec![b'x'; 3 * WINDOW_BYTES]).unwrap();
         assert_eq!(probes.found_in(&file).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_others_have_too_proves_nothing() {
+        let mut probes = Probes::default();
+        let content: Vec<u8> = (0..200u8).collect();
+        probes.add(&content);
+        probes.forget_found_in(&content[..100]);
+        assert_eq!(probes.len(), PROBES - 3);
+        probes.forget_found_in(&content);
+        assert_eq!(probes.len(), 0);
     }
 
     #[test]

@@ -129,7 +129,8 @@ fn sharers_of(archive: &mut Archive, item: &Item) -> Result<Vec<Item>> {
     Ok(all.into_iter().filter(|it| it.state != ItemState::Purged).collect())
 }
 
-fn check(
+/// Asks the gate whether content may be destroyed.
+pub(super) fn check(
     item: &Item,
     sharers: &[Item],
     all_items: bool,

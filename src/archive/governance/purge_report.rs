@@ -1,21 +1,21 @@
 //! What became of purged content, class by class: erased and looked for, out of reach, still there.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::archive::journaled::{frame_of, record_of};
-use crate::archive::{Archive, ArchivePlace, Content, Workspace};
+use crate::archive::{Archive, Content, Workspace};
 use crate::backend::Scrub;
 use crate::error::Result;
 use crate::evidence::Action;
 use crate::git::Bytes as _;
-use crate::model::{Approval, Assurance, DeedId, Item, Request, escape_line, shell_word};
+use crate::model::{Approval, Assurance, DeedId, Item, Request, escape_line};
 
-use super::probe::{Probes, files_below};
+use super::leftovers::{in_file, in_files, is_live};
+use super::probe::Probes;
 use super::residue::elsewhere;
 use super::{event_about, is_one_keyboard};
 
@@ -152,24 +152,21 @@ fn empty(item: &Item) -> PurgeReport {
 
 /// What is looked for once the bytes are gone.
 pub(super) struct Search {
-    /// Pieces of the content as it was stored, which stand nowhere else.
-    stored: Probes,
-    /// Pieces of the content itself, which other content may have too.
-    plain: Probes,
+    probes: Probes,
     item: Item,
 }
 
 /// Takes pieces of the content while it is there.
 pub(super) fn prepare(workspace: &Workspace, archive: &mut Archive, item: &Item) -> Result<Search> {
-    let (mut stored, mut plain) = (Probes::default(), Probes::default());
+    let mut probes = Probes::default();
     if let Some(frame) = frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)? {
-        stored.add(&frame);
+        probes.add(&frame);
         let content = Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
         if let Some(bytes) = content.in_memory() {
-            plain.add(bytes);
+            probes.add(bytes);
         }
     }
-    Ok(Search { stored, plain, item: item.clone() })
+    Ok(Search { probes, item: item.clone() })
 }
 
 impl Search {
@@ -180,96 +177,51 @@ impl Search {
         archive: &mut Archive,
         report: &mut PurgeReport,
     ) -> Result<()> {
-        gone_from_tables(workspace, report);
+        report.erased.push(gone_from_tables(workspace));
         let scrub = archive.driver().scrub();
         of_backend(workspace, report, scrub);
         if workspace.is_embedded() {
-            self.in_files(workspace, report)?;
+            let [erased, still_present] =
+                in_files(workspace, archive, &self.probes, "the content")?;
+            report.erased.extend(erased);
+            report.still_present.extend(still_present);
         }
         elsewhere(workspace, &self.item, report)
     }
-
-    /// Looks for the probes in every file of the archive's folder. What the tables hold is all
-    /// compressed and may be like other content: there only what was stored tells.
-    fn in_files(&self, workspace: &Workspace, report: &mut PurgeReport) -> Result<()> {
-        let mut clean = 0;
-        for file in archive_files(workspace)? {
-            let is_live = is_live(workspace, &file)?;
-            let mut found = self.stored.found_in(&file)?;
-            if !is_live {
-                found += self.plain.found_in(&file)?;
-            }
-            if found == 0 {
-                clean += 1;
-                continue;
-            }
-            let what = format!("{found} pieces of the content stand in it");
-            report.still_present.push(in_file(workspace, &file, what)?);
-        }
-        let what = match self.stored.len() + self.plain.len() {
-            0 => "the content is too short or too even to be told from other bytes".to_owned(),
-            probes => {
-                let pieces = if probes == 1 { "piece" } else { "pieces" };
-                format!("{probes} {pieces} of the content looked for in {clean} files: not found")
-            }
-        };
-        let place = "files of the archive".to_owned();
-        report.erased.push(Spot { place, what, command: None });
-        Ok(())
-    }
 }
 
-/// What stands in `file`. What the archive itself needs is tidied up, and not taken away.
-fn in_file(workspace: &Workspace, file: &Path, what: String) -> Result<Spot> {
-    let word = shell_word(file.as_os_str().as_bytes());
-    let command = (!is_live(workspace, file)?).then(|| format!("rm -- {word}"));
-    Ok(Spot { place: file.display().to_string(), what, command })
-}
-
-/// Whether `file` is the archive's database, or a file that SQLite keeps beside it.
-fn is_live(workspace: &Workspace, file: &Path) -> Result<bool> {
-    let ArchivePlace::File(live) = workspace.archive_place()? else { return Ok(false) };
-    let live = live.display().to_string();
-    let shown = file.display().to_string();
-    Ok(["", "-wal", "-shm", "-journal"].iter().any(|end| shown == format!("{live}{end}")))
-}
-
-fn archive_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    match workspace.archive_place()? {
-        ArchivePlace::File(file) => {
-            let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let is_ours = |path: &PathBuf| {
-                folder == workspace.store_folder()
-                    || path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&name))
-            };
-            Ok(files_below(&folder)?.into_iter().filter(is_ours).collect())
-        }
-        ArchivePlace::Server(_) => Ok(Vec::new()),
-    }
-}
-
-fn gone_from_tables(workspace: &Workspace, report: &mut PurgeReport) {
+/// That the tables have none of it.
+pub(super) fn gone_from_tables(workspace: &Workspace) -> Spot {
     let place = workspace.config.backend().as_str().to_owned();
     let what = "the bytes are gone from the tables of content".to_owned();
-    report.erased.push(Spot { place, what, command: None });
+    Spot { place, what, command: None }
 }
 
 /// What the backend did, and what of it nobody here can reach.
 fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scrub>) {
+    let again = format!("git codex-archive purge {} --report", report.tombstone);
+    let [erased, outside_reach, still_present] = scrubbed(workspace, &again, scrub);
+    report.erased.extend(erased);
+    report.outside_reach.extend(outside_reach);
+    report.still_present.extend(still_present);
+}
+
+/// What the backend did so that deleted bytes are gone, what of it nobody here can reach, and what is
+/// still there; `again` is the command that looks once more.
+pub(super) fn scrubbed(workspace: &Workspace, again: &str, scrub: Result<Scrub>) -> [Vec<Spot>; 3] {
     let place = workspace.config.backend().as_str().to_owned();
+    let (mut erased, mut outside_reach, mut still_present) = (Vec::new(), Vec::new(), Vec::new());
     match scrub {
         Ok(scrub) => {
             for what in scrub.done {
-                report.erased.push(Spot { place: place.clone(), what, command: None });
+                erased.push(Spot { place: place.clone(), what, command: None });
             }
             for what in scrub.present {
-                let command =
-                    Some(format!("git codex-archive purge {} --report", report.tombstone));
-                report.still_present.push(Spot { place: place.clone(), what, command });
+                let command = Some(again.to_owned());
+                still_present.push(Spot { place: place.clone(), what, command });
             }
             for (what, command) in scrub.outside {
-                report.outside_reach.push(Spot { place: place.clone(), what, command });
+                outside_reach.push(Spot { place: place.clone(), what, command });
             }
         }
         Err(error) => {
@@ -278,10 +230,11 @@ fn of_backend(workspace: &Workspace, report: &mut PurgeReport, scrub: Result<Scr
                 "the database did not tidy up behind the erased bytes: {error}{}",
                 cause.unwrap_or_default()
             );
-            let command = Some(format!("git codex-archive purge {} --report", report.tombstone));
-            report.still_present.push(Spot { place, what: escape_line(&what), command });
+            let command = Some(again.to_owned());
+            still_present.push(Spot { place, what: escape_line(&what), command });
         }
     }
+    [erased, outside_reach, still_present]
 }
 
 /// Records what was found, under the deed that destroyed the content.
@@ -342,7 +295,7 @@ pub(super) fn again(
     let sharers = archive.catalog().items_with(item.artifact_row_id)?;
     report.items = sharers.iter().map(purged_item).collect();
     if frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)?.is_none() {
-        gone_from_tables(workspace, &mut report);
+        report.erased.push(gone_from_tables(workspace));
     } else {
         let what = "content with this digest was let in again".to_owned();
         let place = workspace.config.backend().as_str().to_owned();

@@ -27,6 +27,7 @@ pub mod purge;
 pub mod reconcile;
 pub mod request;
 pub mod restore;
+pub mod retention;
 pub mod schema;
 pub mod show;
 pub mod status;

@@ -104,7 +104,8 @@ impl Report for PurgeReport {
     }
 }
 
-fn spots(out: &mut Text, title: &str, spots: &[Spot], style: anstyle::Style) {
+/// Writes what was found of one kind.
+pub(super) fn spots(out: &mut Text, title: &str, spots: &[Spot], style: anstyle::Style) {
     if spots.is_empty() {
         return;
     }

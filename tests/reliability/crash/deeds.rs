@@ -1,5 +1,8 @@
 //! Every changing command, and the repository it is tried in.
 
+#[path = "retention.rs"]
+pub mod retention;
+
 use std::fs;
 
 use crate::common::TestRepo;
@@ -25,7 +28,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 30] = [
+pub static ALL: [&Deed; 32] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -56,6 +59,8 @@ pub static ALL: [&Deed; 30] = [
     &governance::HOLD_RELEASE,
     &governance::POLICY_ADOPT,
     &governance::RESTORE_APPROVED,
+    &retention::PLAN,
+    &retention::APPLY,
 ];
 
 /// The name of an archive outside the repository.

@@ -96,10 +96,17 @@ impl Register<'_> {
     /// Destroys the bytes of an artifact that no hold holds; whether it did. The items that have it
     /// are marked in the same transaction, and its digest goes into the ledger.
     pub fn erase(&mut self, artifact: i64, items: &[Item], reason: &str, at: &str) -> Result<bool> {
-        let rows = self
-            .driver
-            .query("SELECT run_id FROM artifact_row WHERE id = ?", &[artifact.into()])?;
+        let rows = self.driver.query(
+            "SELECT a.run_id, r.members FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id
+             WHERE a.id = ?",
+            &[artifact.into()],
+        )?;
         let run = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();
+        // Others' bytes would go with it.
+        if rows.first().map(|row| row.int_or_null(1)).transpose()?.flatten().unwrap_or(1) != 1 {
+            let why = "its run has bytes of other artifacts";
+            return Err(Error::damaged("artifact", format!("row {artifact}"), why));
+        }
         // A second wall, should the first be passed by.
         let erased = self.driver.execute(
             "UPDATE artifact_row SET purged_at = ?, run_id = NULL WHERE id = ? AND NOT EXISTS (

@@ -270,14 +270,14 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "policy.allow",
-        kind: Kind::List,
+        kind: Kind::List { least: 0 },
         default: Some("[]"),
         meaning: "Rules of credentials that are not looked for.",
         ..EMPTY
     },
     Key {
         name: "policy.allow_paths",
-        kind: Kind::List,
+        kind: Kind::List { least: 0 },
         default: Some("[]"),
         meaning: "Globs of paths in which credentials are let pass, each with `RULE:` before it for one rule alone.",
         ..EMPTY
@@ -349,13 +349,13 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "retention.items.paths",
-        kind: Kind::List,
+        kind: Kind::List { least: 1 },
         meaning: "Only items that fit one of these patterns of paths are too old.",
         ..EMPTY
     },
     Key {
         name: "retention.items.tags",
-        kind: Kind::List,
+        kind: Kind::List { least: 1 },
         meaning: "Only items with one of these tags are too old.",
         ..EMPTY
     },

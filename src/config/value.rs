@@ -36,7 +36,10 @@ pub enum Kind {
         most: usize,
     },
     /// Texts.
-    List,
+    List {
+        /// The fewest.
+        least: usize,
+    },
     /// Yes or no.
     Switch,
     /// A whole number.
@@ -65,7 +68,7 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("a path"),
             Self::Choice { words, .. } => f.write_str(&words.join("|")),
             Self::Text { least, most } => write!(f, "a text of {least} to {most} bytes"),
-            Self::List => f.write_str("a list of texts"),
+            Self::List { .. } => f.write_str("a list of texts"),
             Self::Switch => f.write_str("true|false"),
             Self::Count { least, most } if *most == i64::MAX as u64 => {
                 write!(f, "a whole number from {least}")
@@ -134,7 +137,7 @@ pub fn from_text(kind: Kind, text: &str) -> Result<Datum, String> {
         Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. } | Kind::Text { .. } => {
             from_string(kind, text)
         }
-        Kind::List => match DeValue::parse(text) {
+        Kind::List { .. } => match DeValue::parse(text) {
             Ok(value) => from_toml(kind, value.get_ref()),
             Err(_) => Err(takes(kind, text)),
         },
@@ -156,7 +159,10 @@ pub fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Datum, String> {
             Kind::Label | Kind::Url | Kind::Path | Kind::Choice { .. } | Kind::Text { .. },
             DeValue::String(text),
         ) => from_string(kind, text),
-        (Kind::List, DeValue::Array(values)) => {
+        (Kind::List { least }, DeValue::Array(values)) if values.len() < least => {
+            Err("it is empty".to_owned())
+        }
+        (Kind::List { .. }, DeValue::Array(values)) => {
             let texts = values.iter().map(|value| match value.get_ref() {
                 DeValue::String(text) => plain(text).map(|()| text.to_string()),
                 other => Err(format!("it takes {kind}, not one with {}", type_of(other))),
@@ -271,6 +277,8 @@ mod tests {
 
     use super::*;
 
+    const LIST: Kind = Kind::List { least: 0 };
+
     const COUNT: Kind = Kind::Count { least: 1, most: 64 };
     const DELAY: Kind = Kind::Decimal { least: 0.0, most: 3600.0 };
 
@@ -306,11 +314,12 @@ mod tests {
     #[test]
     fn lists_and_texts() {
         let list = |texts: &[&str]| Datum::List(texts.iter().map(|it| (*it).to_owned()).collect());
-        assert_eq!(toml_of(Kind::List, "[]"), Ok(list(&[])));
-        assert_eq!(toml_of(Kind::List, "['a', \"b\"]"), Ok(list(&["a", "b"])));
-        assert_eq!(from_text(Kind::List, "['a']").unwrap().to_string(), "[\"a\"]");
+        assert_eq!(toml_of(LIST, "[]"), Ok(list(&[])));
+        assert!(toml_of(Kind::List { least: 1 }, "[]").is_err());
+        assert_eq!(toml_of(LIST, "['a', \"b\"]"), Ok(list(&["a", "b"])));
+        assert_eq!(from_text(LIST, "['a']").unwrap().to_string(), "[\"a\"]");
         for bad in ["'a'", "[1]", "['']", "[\"a\\n\"]", "1", "[['a']]"] {
-            assert!(toml_of(Kind::List, bad).is_err(), "{bad}");
+            assert!(toml_of(LIST, bad).is_err(), "{bad}");
         }
         let marker = Kind::Text { least: 3, most: 5 };
         assert_eq!(toml_of(marker, "'abc'"), Ok(Datum::Text("abc".to_owned())));
@@ -329,7 +338,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in ".{0,80}") {
-            for kind in [COUNT, DELAY, Kind::Share, Kind::Switch, Kind::Url, Kind::Path, Kind::Label, Kind::List] {
+            for kind in [COUNT, DELAY, Kind::Share, Kind::Switch, Kind::Url, Kind::Path, Kind::Label, LIST] {
                 let _ = from_text(kind, &text);
             }
         }

@@ -41,7 +41,9 @@ pub(super) fn in_files(
         still_present.push(in_file(workspace, file, what)?);
     }
     let what = match probes.len() {
-        0 => format!("{whose} is too short, too even or too usual to be told from other bytes"),
+        0 => format!(
+            "not looked into: {whose} is too short, too even, too usual or too damaged for that"
+        ),
         count => {
             let pieces = if count == 1 { "piece" } else { "pieces" };
             format!("{count} {pieces} of {whose} looked for in {clean} files: not found")

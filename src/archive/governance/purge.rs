@@ -9,10 +9,13 @@ use std::ffi::OsString;
 use serde_json::json;
 
 use crate::archive::{Archive, Workspace, recovery};
+use crate::backend::Register;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::logging::About;
-use crate::model::{Actor, Approval, Assurance, DeedId, GovernedAction, Item, ItemState, Person};
+use crate::model::{
+    Actor, Approval, Assurance, DeedId, GovernedAction, Item, ItemState, Person, RequestState,
+};
 use crate::policy::gate::TWO;
 use crate::policy::{Destruction, may_destroy};
 
@@ -205,6 +208,7 @@ fn destroy(
                 return Err(Error::refused(ACTION, subject.to_string(), refusal));
             }
         }
+        close_others(&mut register, &sharers)?;
         let events = sharers
             .iter()
             .map(|it| (event(options, it, &matter, &used), Some(it.row_id)))
@@ -218,6 +222,22 @@ fn destroy(
     search.finish(workspace, archive, &mut report)?;
     purge_report::record(archive, options.actor.as_str(), item, deed, &mut report)?;
     Ok(report)
+}
+
+/// Ends what else was asked of content that is gone: to purge it is done, the rest is void.
+fn close_others(register: &mut Register<'_>, purged: &[Item]) -> Result<()> {
+    for item in purged {
+        let subject = item.tombstone.to_string();
+        for (action, state) in [
+            (GovernedAction::Purge, RequestState::Done),
+            (GovernedAction::Restore, RequestState::Cancelled),
+        ] {
+            if let Some(request) = register.open_request(action, &subject)? {
+                register.close_request(request.row_id, state.as_str())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn event(options: &PurgeOptions, item: &Item, matter: &Matter, used: &[Approval]) -> Event {

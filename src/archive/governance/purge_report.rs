@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::archive::journaled::{frame_of, record_of};
 use crate::archive::{Archive, Content, Workspace};
 use crate::backend::Scrub;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::Action;
 use crate::git::Bytes as _;
 use crate::model::{Approval, Assurance, DeedId, Item, Request, escape_line};
@@ -159,11 +159,18 @@ pub(super) struct Search {
 /// Takes pieces of the content while it is there.
 pub(super) fn prepare(workspace: &Workspace, archive: &mut Archive, item: &Item) -> Result<Search> {
     let mut probes = Probes::default();
-    if let Some(frame) = frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)? {
+    // What is damaged is destroyed as well: it may be damaged in one byte.
+    let frame = match archive.catalog().frame(item.artifact_row_id) {
+        Ok(frame) => frame.map(|(frame, _)| frame),
+        Err(Error::Damaged { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(frame) = frame {
         probes.add(&frame);
-        let content = Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
-        if let Some(bytes) = content.in_memory() {
-            probes.add(bytes);
+        match Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256) {
+            Ok(content) => content.in_memory().into_iter().for_each(|bytes| probes.add(bytes)),
+            Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(Search { probes, item: item.clone() })

@@ -85,7 +85,9 @@ fn a_plan_is_approved_and_carried_out() {
     repo.archive(waits).fails(3).says("Waits for a second approval");
     repo.archive(["cat", "src/a.py"]).ok();
     let told = repo.archive(APPLY).ok();
-    pin("retention-apply", &repo, &told);
+    if is_embedded() {
+        pin("retention-apply", &repo, &told);
+    }
     for path in ["src/a.py", "src/b.py"] {
         repo.archive(["cat", path]).fails(6).says("purged");
     }
@@ -99,7 +101,9 @@ fn a_plan_is_approved_and_carried_out() {
     repo.archive(["evidence", "verify"]).ok();
     // Done once is done.
     let told = repo.unchanged(|repo| repo.archive(APPLY).ok());
-    pin("retention-apply-again", &repo, &told);
+    if is_embedded() {
+        pin("retention-apply-again", &repo, &told);
+    }
     assert_eq!(candidates(&plan(&repo)), [""; 0]);
 }
 
@@ -301,7 +305,9 @@ fn only_what_a_recorded_run_made_is_carried_out() {
     repo.unchanged(|repo| repo.archive(APPLY).fails(1)).says("cannot read `plan.json`");
     repo.archive(["cat", "a.py"]).ok();
     // What other people wrote into the plan begins no log of theirs.
-    assert_eq!(repo.sql("SELECT COUNT(*) FROM log WHERE repo = 'other'").trim(), "0");
+    if is_embedded() {
+        assert_eq!(repo.sql("SELECT COUNT(*) FROM log WHERE repo = 'other'").trim(), "0");
+    }
 }
 
 #[test]

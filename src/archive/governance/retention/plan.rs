@@ -115,6 +115,9 @@ pub fn plan_retention(workspace: &Workspace, options: &PlanOptions) -> Result<Pl
 
 fn plan(workspace: &Workspace, options: &PlanOptions) -> Result<PlanReport> {
     let inputs = Inputs::of(&workspace.config, options.scope)?;
+    if options.scope == RetentionScope::Items {
+        workspace.repository(ACTION)?;
+    }
     let target = options.output.as_ref().map(|it| place(workspace, options, it)).transpose()?;
     if workspace.lacks_file()? {
         let place = workspace.archive_place()?.to_string();

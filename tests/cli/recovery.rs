@@ -227,3 +227,24 @@ fn many_writers_at_once() {
     repo.is_well();
     repo.archive(["evidence", "verify"]).ok();
 }
+
+/// A backup that was put back is a valid archive, and not what this clone knows.
+#[test]
+fn an_older_archive_that_was_put_back_is_seen() {
+    if !crate::common::is_embedded() {
+        return;
+    }
+    let repo = TestRepo::ready();
+    repo.store(&["src/old.py"]);
+    repo.try_commit("retire old").ok();
+    let folder = repo.common_dir().join("codex-archive");
+    let (file, journal) = (folder.join("archive.sqlite"), folder.join("archive_ops.jsonl"));
+    let before = [fs::read(&file).unwrap(), fs::read(&journal).unwrap()];
+    repo.store(&["src/live.py"]);
+    repo.try_commit("retire live").ok();
+    fs::write(&file, &before[0]).unwrap();
+    repo.archive(["evidence", "verify"]).fails(4).says("table-short");
+    // The journal put back with it: the tree's segments know better.
+    fs::write(&journal, &before[1]).unwrap();
+    repo.archive(["evidence", "verify"]).fails(4).says("table-short");
+}

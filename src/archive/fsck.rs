@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{Action, ChainFault, Event, Head, verify};
 use crate::git::Bytes as _;
 use crate::logging::{About, Timer};
-use crate::model::{Actor, DeedId, Digest, Item, LogId, escape_line};
+use crate::model::{Actor, DeedId, Digest, Item, ItemState, LogId, escape_line};
 use crate::progress::Progress;
 
 use super::journaled::record_of;
@@ -170,6 +170,7 @@ fn check_artifacts(
         after = last.0;
         for (row, sha256, size_bytes, purged) in portion {
             if purged {
+                complain_of_kept(archive, row, report)?;
                 continue;
             }
             report.artifacts += 1;
@@ -205,6 +206,18 @@ fn examine(
         path: item.path.to_string(),
     });
     Ok(DamagedArtifact { sha256: sha256.to_string(), why, items: items.collect(), healed })
+}
+
+/// Complains of items that were not purged and whose artifact says that its bytes were.
+fn complain_of_kept(archive: &mut Archive, artifact: i64, report: &mut FsckReport) -> Result<()> {
+    for item in archive.catalog().items_with(artifact)? {
+        if item.state != ItemState::Purged {
+            let why = "its bytes count as destroyed, and it was not purged";
+            let words = format!("item {} {}: {why}", item.tombstone, item.path);
+            report.complaints.push(escape_line(&words));
+        }
+    }
+    Ok(())
 }
 
 /// Puts git's own bytes, if they are the same, in the place of damaged ones.

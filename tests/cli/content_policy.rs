@@ -82,6 +82,10 @@ fn a_store_with_credentials_is_refused_and_recorded() {
 
 #[test]
 fn where_nothing_is_set_up_nothing_is_left_behind() {
+    // On a server nobody but `init` makes an archive, and its want is told first.
+    if !crate::common::is_embedded() {
+        return;
+    }
     let repo = TestRepo::with_history();
     with_credentials(&repo);
     let command = ["store", "_codex_", "src/aws.py", "--reason", "dead"];

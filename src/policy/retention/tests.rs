@@ -1,3 +1,5 @@
+//! What retention finds, as cases and as properties.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

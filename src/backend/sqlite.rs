@@ -84,6 +84,8 @@ impl Sqlite {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
             .map_err(failed)?;
+        // Else a statement is planned anew for every value that is bound to it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
         for (limit, most) in LIMITS {
             connection.set_limit(*limit, *most).map_err(failed)?;
         }

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::blob::{self, Encoded, Encoder};
+use crate::blob::{self, Encoded, Encoder, Frame};
 use crate::error::{Error, Result};
 use crate::fs::{Part, Spool};
 use crate::git::{Bytes, Repository};
@@ -27,7 +27,7 @@ enum Held {
     Memory(Arc<Vec<u8>>),
     /// A frame that was decoded once and found to be true. A few kilobytes may stand for more bytes
     /// than a disk has room for.
-    Frame(Arc<Vec<u8>>),
+    Frame(Arc<Frame>),
     Spool(Part),
 }
 
@@ -38,16 +38,22 @@ impl Content {
         Self { sha256, size_bytes, held: Held::Memory(Arc::new(bytes)) }
     }
 
+    /// These bytes, of which this digest was computed.
+    pub(super) fn of_verified(bytes: Vec<u8>, sha256: Digest) -> Self {
+        let size_bytes = bytes.len() as u64;
+        Self { sha256, size_bytes, held: Held::Memory(Arc::new(bytes)) }
+    }
+
     /// What `frame` decodes to, if that has this size and digest.
     pub(super) fn of_frame(
         spool: &Spool,
-        frame: Vec<u8>,
+        frame: Frame,
         size_bytes: u64,
         sha256: Digest,
     ) -> Result<Self> {
         let held = if spool.gives_memory(size_bytes) {
             Held::Memory(Arc::new(blob::decode(&frame, size_bytes, &sha256)?))
-        } else if spool.gives_memory(frame.len() as u64) {
+        } else if spool.gives_memory(frame.held_bytes() as u64) {
             blob::check(&frame, size_bytes, &sha256)?;
             Held::Frame(Arc::new(frame))
         } else {
@@ -102,6 +108,20 @@ impl Content {
     /// SHA-256 of the bytes.
     pub fn sha256(&self) -> Digest {
         self.sha256
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on.
+    pub(super) fn read_part(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match &self.held {
+            Held::Spool(part) => part.read_at(offset, buffer),
+            Held::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                let rest = bytes.get(start..).and_then(|it| it.get(..buffer.len()));
+                buffer.copy_from_slice(rest.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+            Held::Frame(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The bytes, compressed as the archive stores them.
@@ -182,8 +202,9 @@ mod tests {
         std::fs::write(&file, &bytes).unwrap();
         let encoded = Encoder::new().unwrap().encode(&bytes).unwrap();
         let (size, sha256) = (encoded.size_bytes, encoded.sha256);
-        let of_frame =
-            |spool: &Spool| Content::of_frame(spool, encoded.frame.clone(), size, sha256).unwrap();
+        let of_frame = |spool: &Spool| {
+            Content::of_frame(spool, Frame::alone(encoded.frame.clone()), size, sha256).unwrap()
+        };
         let roomy = Spool::new(Vec::new());
         let narrow = Spool::new(vec![dir.path().to_path_buf()]);
         while narrow.gives_memory(2 << 20) {}
@@ -201,7 +222,7 @@ mod tests {
             assert_eq!(content.in_memory().is_some(), is_in_memory);
             assert_eq!(bytes_of(&content), bytes);
             let again = content.encode().unwrap();
-            assert_eq!(blob::decode(&again.frame, size, &sha256).unwrap(), bytes);
+            assert_eq!(blob::decode(&Frame::alone(again.frame), size, &sha256).unwrap(), bytes);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
@@ -216,7 +237,7 @@ mod tests {
                 (encoded.size_bytes, Digest::ZERO),
                 (1 << 40, encoded.sha256),
             ] {
-                let frame = encoded.frame.clone();
+                let frame = Frame::alone(encoded.frame.clone());
                 assert!(Content::of_frame(&spool, frame, size, sha256).is_err(), "{size}");
             }
         }

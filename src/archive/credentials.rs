@@ -16,9 +16,11 @@ use crate::policy::ContentPolicy;
 use crate::policy::content::{Match, OnCredential, rule};
 use crate::progress::Progress;
 
+use super::intake::large;
 use super::journaled::Archive;
 use super::selection::Candidate;
 use super::store::StoreOptions;
+use super::upload::{self, Measured};
 use super::{Workspace, intake};
 
 /// A record tells of so many files.
@@ -102,10 +104,20 @@ impl Screen {
     ) -> Result<()> {
         let Some(policy) = self.policy() else { return Ok(()) };
         if policy.on_credential != OnCredential::Ignore {
-            intake::scan_all(&workspace.top, repository, candidates, &policy, |at, matches| {
+            let top = &workspace.top;
+            let large = intake::scan_all(top, repository, candidates, &policy, |at, matches| {
                 self.note(&candidates[at].path, matches);
                 Ok(())
             })?;
+            for candidate in large.into_iter().map(|at| &candidates[at]) {
+                let path = candidate.path.to_string();
+                let seen = upload::judge(workspace, repository, candidate, &mut |content| {
+                    let hasher = repository.blob_hasher(content.size_bytes());
+                    let nowhere = &mut Measured::default();
+                    large::take_in(content, hasher, Some(&policy), &path, nowhere)
+                })?;
+                self.note(&candidate.path, seen.credentials);
+            }
         }
         self.is_done = true;
         Ok(())

@@ -11,7 +11,7 @@ use crate::tombstone::{self, Tombstone};
 
 use super::journaled::Archive;
 use super::reconcile::{Evidence, Plan, Planned, ReconcileReport, Stubs};
-use super::{Workspace, language, lookup};
+use super::{Workspace, language, lookup, runs};
 
 const ACTION: &str = "reconcile";
 
@@ -72,7 +72,7 @@ fn take_in(
     archive.add_artifacts(|catalog, now| {
         let row = match catalog.artifact(&stub.sha256)? {
             Some(row) => {
-                catalog.replace_run(row, &encoded.frame, &encoded.frame_sha256)?;
+                runs::replace(catalog, row, &encoded.frame, &encoded.frame_sha256)?;
                 row
             }
             None => catalog.add_artifact(

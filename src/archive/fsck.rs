@@ -13,7 +13,7 @@ use crate::model::{Actor, DeedId, Digest, Item, ItemState, LogId, escape_line};
 use crate::progress::Progress;
 
 use super::journaled::record_of;
-use super::{Archive, Content, Workspace, agree, intent, lookup, pending, recovery};
+use super::{Archive, Content, Workspace, agree, intent, lookup, pending, recovery, runs};
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
@@ -242,7 +242,8 @@ fn heal(
         event.reason = Some("stored bytes were damaged, healed from git".to_owned());
         archive.journaled(&item.repo, DeedId::random(), |transaction| {
             transaction.catalog().set_content(row, &sha256, size_bytes)?;
-            transaction.catalog().replace_run(row, &encoded.frame, &encoded.frame_sha256)?;
+            let catalog = &mut transaction.catalog();
+            runs::replace(catalog, row, &encoded.frame, &encoded.frame_sha256)?;
             Ok(((), vec![(event.clone(), Some(item.row_id))]))
         })?;
         return Ok(archive.check_artifact(row, size_bytes, &sha256).is_ok());

@@ -7,17 +7,16 @@ use serde_json::{Map, json};
 use crate::backend::{
     Catalog, Driver, Ledger, LogHead, Memory, NewRecord, Register, StoredRecord, schema_version,
 };
-use crate::blob;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
-use crate::fs::Spool;
 use crate::logging::Timer;
-use crate::model::{CloneId, DeedId, Digest, Item, LogId, escape_line};
+use crate::model::{CloneId, DeedId, Digest, LogId, escape_line};
 use crate::retry::Retry;
 
-use super::Content;
 use super::pen::Pen;
+use super::runs;
+use super::stored::OpenRun;
 
 /// An open archive.
 pub struct Archive {
@@ -41,6 +40,8 @@ pub struct Archive {
     pub(super) schema: i64,
     /// What signs the evidence, where it is signed.
     pub(super) pen: Option<Pen>,
+    /// The run of several artifacts that was read last.
+    pub(super) open_run: Option<OpenRun>,
 }
 
 /// Who begins logs and changes schemas by itself.
@@ -100,12 +101,6 @@ impl Archive {
     /// Sets the time that the next deeds are recorded with, where one command does many.
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.now = now;
-    }
-
-    /// The stored bytes of an item, as they were written.
-    pub(super) fn frame(&mut self, item: &Item) -> Result<Vec<u8>> {
-        frame_of(&mut self.catalog(), item.artifact_row_id, &item.sha256)?
-            .ok_or_else(|| purged(item))
     }
 
     /// Items and artifacts, for reading.
@@ -172,26 +167,6 @@ impl Archive {
         Ok(own.map(|(log, _)| log).collect())
     }
 
-    /// The bytes of an item, checked against its size and SHA-256.
-    pub fn content(&mut self, item: &Item, spool: &Spool) -> Result<Content> {
-        let catalog = &mut self.catalog();
-        let frame = frame_of(catalog, item.artifact_row_id, &item.sha256)?;
-        frame
-            .map(|frame| Content::of_frame(spool, frame, item.size_bytes, item.sha256))
-            .transpose()?
-            .ok_or_else(|| purged(item))
-    }
-
-    /// Decodes and hashes an artifact, in little memory; `false` when it was purged.
-    pub fn check_artifact(
-        &mut self,
-        artifact: i64,
-        size_bytes: u64,
-        sha256: &Digest,
-    ) -> Result<bool> {
-        check_artifact(&mut self.catalog(), artifact, size_bytes, sha256)
-    }
-
     /// Writes artifacts outside any deed: bytes come first, and bytes alone mean nothing yet.
     pub fn add_artifacts<T>(
         &mut self,
@@ -218,9 +193,7 @@ impl Archive {
         if artifacts.is_empty() {
             return Ok(());
         }
-        self.add_artifacts(|catalog, _| {
-            artifacts.iter().try_for_each(|row| catalog.remove_unused(*row))
-        })
+        self.add_artifacts(|catalog, _| runs::remove_unused(catalog, artifacts))
     }
 
     /// Runs `work` in a transaction, together with the records of the events it returns, and
@@ -403,39 +376,6 @@ impl Archive {
             self.journal.append(&lines)?;
         }
     }
-}
-
-fn purged(item: &Item) -> Error {
-    Error::refused("restore", item.tombstone.to_string(), Refusal::Purged)
-}
-
-/// Decodes and hashes an artifact; `false` when it was purged.
-pub(super) fn check_artifact(
-    catalog: &mut Catalog<'_>,
-    artifact: i64,
-    size_bytes: u64,
-    sha256: &Digest,
-) -> Result<bool> {
-    match frame_of(catalog, artifact, sha256)? {
-        Some(frame) => blob::check(&frame, size_bytes, sha256).map(|()| true),
-        None => Ok(false),
-    }
-}
-
-/// The stored bytes of an artifact, as they were written; `None` when it was purged.
-pub(super) fn frame_of(
-    catalog: &mut Catalog<'_>,
-    artifact: i64,
-    sha256: &Digest,
-) -> Result<Option<Vec<u8>>> {
-    let Some((frame, frame_sha256)) = catalog.frame(artifact)? else {
-        return Ok(None);
-    };
-    if Digest::of(&frame) != frame_sha256 {
-        let why = "its stored bytes are not what was written";
-        return Err(Error::damaged("artifact", sha256.to_string(), why));
-    }
-    Ok(Some(frame))
 }
 
 /// The record that stands in the tables, rendered again and checked against its digest.

@@ -7,7 +7,7 @@ use crate::blob::Encoder;
 use crate::error::{Error, Refusal, Result};
 use crate::fs::{Folder, There, inner_folder_of};
 use crate::git::sha1_blob;
-use crate::model::{RepoPath, escape_line};
+use crate::model::{RepoPath, TombstoneId, escape_line};
 use crate::progress::Progress;
 
 use super::credentials::{Screen, record_block_if_there};
@@ -96,9 +96,20 @@ fn take_in(
                 detached: None,
             };
             let encoded = encoder.encode(bytes)?;
-            let on_disk = encoded.sha256;
-            let added = add(catalog, options, &candidate, &encoded, on_disk, now)?;
-            Ok(Ready { credentials: screen.detail(path), ..added })
+            let stored = add(catalog, path, &encoded, now)?;
+            let sha256 = encoded.sha256;
+            Ok(Ready {
+                artifact_id: stored.row,
+                sha256,
+                size_bytes: encoded.size_bytes,
+                stored_bytes: stored.length,
+                deduplicated: !stored.is_new,
+                on_disk: sha256,
+                tombstone: TombstoneId::derive(&options.label, path, &sha256),
+                credentials: screen.detail(path),
+                duration_ms: 0,
+                candidate,
+            })
         });
         files.collect()
     })
@@ -109,9 +120,12 @@ fn preview(
     selection: &BTreeMap<RepoPath, Vec<u8>>,
 ) -> Result<Vec<StoredItem>> {
     let mut encoder = Encoder::new()?;
-    let items = selection
-        .iter()
-        .map(|(path, bytes)| Ok(StoredItem::preview(options, path, &encoder.encode(bytes)?)));
+    let items = selection.iter().map(|(path, bytes)| {
+        let encoded = encoder.encode(bytes)?;
+        let length = encoded.frame.len() as u64;
+        let content = (encoded.sha256, encoded.size_bytes);
+        Ok(StoredItem::preview(options, path, content, length))
+    });
     items.collect()
 }
 

@@ -39,16 +39,19 @@ mod recovery;
 mod restore;
 mod retire;
 mod root;
+mod runs;
 pub mod segments;
 mod selection;
 mod sign;
 mod smoke;
 mod status;
 mod store;
+mod stored;
 mod transact;
 mod transfer;
 mod tree;
 mod undo;
+mod upload;
 mod workspace;
 
 pub use batch::{

@@ -186,6 +186,7 @@ impl Archive {
             measures: workspace.config.measures(),
             apart,
             schema: LATEST_VERSION,
+            open_run: None,
             pen: if writes { Pen::of(workspace)? } else { None },
         })
     }

@@ -2,24 +2,29 @@
 //!
 //! Promises: every artifact was read back out of the archive and hashed.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value, json};
 
-use crate::backend::Catalog;
-use crate::blob::Encoded;
-use crate::clock::Timestamp;
+use crate::backend::{Catalog, NewMember};
+use crate::blob::{Encoded, Encoder, Run, RunReader};
+use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::git::Repository;
 use crate::logging::Timer;
-use crate::model::{Digest, FileMode, Notes, TombstoneId};
+use crate::model::{Digest, FileMode, Notes, RepoPath, TombstoneId};
 use crate::progress::Progress;
 
 use super::credentials::Screen;
 use super::detach::Detached;
-use super::journaled::{Archive, check_artifact};
+use super::intake::large::{self, Parts, Upload};
+use super::intake::{Archived, Intake, Place, Taken, TakenRun, Taker};
 use super::selection::{Candidate, Selection};
 use super::store::{StoreOptions, StoredItem};
-use super::{Workspace, intake};
+use super::stored::check_stored;
+use super::upload::{self, Large, Measured, Sent};
+use super::{Archive, Workspace, intake, runs};
 
 const ACTION: &str = "archive";
 
@@ -65,140 +70,388 @@ pub fn take_in(
     // Reading, compressing and inserting go on at the same time.
     let _timer = Timer::phase("read");
     let candidates = &selection.candidates;
-    let mut ready: Vec<Option<Ready>> = candidates.iter().map(|_| None).collect();
-    let mut suspects = Vec::new();
-    let mut share = Vec::new();
-    let (mut done, mut bytes) = (0, 0);
     let policy = screen.policy();
-    let policy = policy.as_ref();
-    let taken = intake::read_all(&workspace.top, repository, candidates, policy, |at, intake| {
-        let candidate = &candidates[at];
-        screen.note(&candidate.path, intake.credentials);
-        if intake.differs {
-            suspects.push(candidate);
+    let intake = Intake { top: &workspace.top, candidates, policy: policy.as_ref() };
+    let mut desk = Desk {
+        workspace,
+        archive,
+        options,
+        candidates,
+        screen,
+        progress,
+        suspects: Vec::new(),
+        share: Vec::new(),
+        share_bytes: 0,
+        done: 0,
+        stored: HashMap::new(),
+        files: Vec::new(),
+    };
+    let taken = intake
+        .run(repository, &mut desk)
+        .and_then(|()| intake::check_clean(repository, &desk.suspects))
+        .and_then(|()| desk.screen.check())
+        .and_then(|()| desk.write());
+    match taken {
+        Ok(()) => desk.ready(),
+        Err(error) => {
+            let added = desk.stored.values().filter(|it| it.is_new).map(|it| it.row);
+            let added: Vec<i64> = added.collect();
+            // Failing to tidy up must not hide why.
+            let _ = desk.archive.remove_artifacts(&added);
+            Err(error)
         }
-        let candidate = Candidate { oid: intake.oid, ..candidate.clone() };
-        bytes += intake.encoded.frame.len();
-        let (encoded, on_disk, duration_ms) = (intake.encoded, intake.on_disk, intake.duration_ms);
-        // The rest is read to tell of all that is in it, and stays out.
-        if !screen.refuses() {
-            let credentials = screen.detail(&candidate.path);
-            share.push(Taken { at, candidate, encoded, on_disk, credentials, duration_ms });
-        }
-        if bytes >= SHARE_BYTES {
-            write(archive, options, &share, &mut ready)?;
-            share.clear();
-            bytes = 0;
-        }
-        done += 1;
-        progress.step(done, candidates.len());
-        // Nothing speaks of these bytes yet: here is the last place to turn back.
-        if progress.is_stopped() { Err(Error::Interrupted) } else { Ok(()) }
-    });
-    let taken = taken
-        .and_then(|()| intake::check_clean(repository, &suspects))
-        .and_then(|()| screen.check())
-        .and_then(|()| write(archive, options, &share, &mut ready));
-    let ready: Vec<Ready> = ready.into_iter().flatten().collect();
-    if let Err(error) = taken {
-        let added = ready.iter().filter(|file| !file.deduplicated).map(|file| file.artifact_id);
-        // Failing to tidy up must not hide why.
-        let _ = archive.remove_artifacts(&added.collect::<Vec<_>>());
-        return Err(error);
     }
-    Ok(ready)
 }
 
-/// A file that was read and compressed.
-struct Taken {
+/// Content that is in the archive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    /// The artifact's row.
+    pub row: i64,
+    /// Bytes as stored.
+    pub length: u64,
+    /// Whether it came in with this deed.
+    pub is_new: bool,
+}
+
+/// Where the files arrive that are taken in, and go into the archive.
+struct Desk<'a> {
+    workspace: &'a Workspace,
+    archive: &'a mut Archive,
+    options: &'a StoreOptions,
+    candidates: &'a [Candidate],
+    screen: &'a mut Screen,
+    progress: &'a dyn Progress,
+    /// Files of which git must say if they are clean.
+    suspects: Vec<&'a Candidate>,
+    /// Runs that are to be written together.
+    share: Vec<(Vec<Incoming>, Option<Run>)>,
+    share_bytes: usize,
+    done: usize,
+    stored: HashMap<Digest, Stored>,
+    files: Vec<Taken>,
+}
+
+/// Content that is to be written.
+struct Incoming {
     at: usize,
-    candidate: Candidate,
-    encoded: Encoded,
-    on_disk: Digest,
-    credentials: Option<Value>,
-    duration_ms: u64,
+    sha256: Digest,
+    size_bytes: u64,
+    /// By itself, in the place of bytes that are damaged or were purged.
+    alone: Option<Encoded>,
 }
 
-fn write(
-    archive: &mut Archive,
-    options: &StoreOptions,
-    share: &[Taken],
-    ready: &mut [Option<Ready>],
-) -> Result<()> {
-    if share.is_empty() {
-        return Ok(());
+impl Taker for Desk<'_> {
+    fn known(&mut self, contents: &[(Digest, u64)]) -> Result<HashMap<Digest, Archived>> {
+        let digests: Vec<Digest> = contents.iter().map(|(sha256, _)| *sha256).collect();
+        let rows = self.archive.catalog().artifacts_with(&digests)?;
+        if rows.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut known: Vec<_> = contents
+            .iter()
+            .filter_map(|(sha256, size)| Some((*rows.get(sha256)?, *sha256, *size)))
+            .collect();
+        // In the order in which they stand in their runs.
+        known.sort_unstable();
+        known.dedup();
+        let mut archived = HashMap::with_capacity(known.len());
+        for (row, sha256, size_bytes) in known {
+            let is_whole = self.is_whole(row, sha256, size_bytes)?;
+            let state = if is_whole { Archived::Whole } else { Archived::Broken };
+            archived.insert(sha256, state);
+        }
+        Ok(archived)
     }
-    let written = archive.add_artifacts(|catalog, now| {
-        let written = share.iter().map(|taken| {
-            let (candidate, encoded) = (&taken.candidate, &taken.encoded);
-            let added = add(catalog, options, candidate, encoded, taken.on_disk, now)?;
-            let credentials = taken.credentials.clone();
-            Ok(Ready { credentials, duration_ms: taken.duration_ms, ..added })
+
+    fn take(&mut self, taken: TakenRun) -> Result<()> {
+        let mut incoming = Vec::new();
+        for mut file in taken.files {
+            let candidate = &self.candidates[file.at];
+            self.screen.note(&candidate.path, std::mem::take(&mut file.credentials));
+            if file.differs {
+                self.suspects.push(candidate);
+            }
+            let (at, sha256, size_bytes) = (file.at, file.sha256, file.size_bytes);
+            match std::mem::replace(&mut file.place, Place::Elsewhere) {
+                Place::Member(_) => incoming.push(Incoming { at, sha256, size_bytes, alone: None }),
+                Place::Alone(encoded) => {
+                    self.share_bytes += encoded.frame.len();
+                    incoming.push(Incoming { at, sha256, size_bytes, alone: Some(encoded) });
+                }
+                Place::Elsewhere => {}
+            }
+            self.files.push(file);
+            self.done += 1;
+            self.progress.step(self.done, self.candidates.len());
+        }
+        self.share_bytes += taken.run.as_ref().map_or(0, |run| run.bytes.len());
+        // The rest is read to tell of all that is in it, and stays out.
+        if !self.screen.refuses() && !incoming.is_empty() {
+            self.share.push((incoming, taken.run));
+        }
+        if self.share_bytes >= SHARE_BYTES {
+            self.write()?;
+        }
+        self.go_on()
+    }
+
+    fn take_large(&mut self, intake: Intake<'_>, repository: &Repository, at: usize) -> Result<()> {
+        let watch = Stopwatch::start();
+        let candidate = &self.candidates[at];
+        let (seen, sent) = self.send(intake, repository, candidate)?;
+        self.screen.note(&candidate.path, seen.credentials);
+        if seen.differs {
+            self.suspects.push(candidate);
+        }
+        let (sha256, size_bytes) = (seen.sha256, seen.size_bytes);
+        match sent {
+            Some(sent) if self.screen.refuses() => sent.abandon(self.archive)?,
+            Some(sent) => {
+                let path = candidate.path.to_string();
+                let stored = sent.finish(self.archive, sha256, size_bytes, &path)?;
+                self.stored.insert(sha256, stored);
+            }
+            None => {}
+        }
+        self.files.push(Taken {
+            at,
+            sha256,
+            size_bytes,
+            oid: seen.oid,
+            on_disk: seen.on_disk,
+            differs: seen.differs,
+            credentials: Vec::new(),
+            place: Place::Elsewhere,
+            duration_ms: watch.elapsed_whole_ms(),
         });
-        written.collect::<Result<Vec<Ready>>>()
-    })?;
-    for (taken, file) in share.iter().zip(written) {
-        ready[taken.at] = Some(file);
+        self.done += 1;
+        self.progress.step(self.done, self.candidates.len());
+        self.go_on()
     }
-    Ok(())
+}
+
+impl Desk<'_> {
+    /// Nothing speaks of these bytes yet: here is the last place to turn back.
+    fn go_on(&self) -> Result<()> {
+        if self.progress.is_stopped() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Whether the archive has this content, and every byte of it is true.
+    fn is_whole(&mut self, row: i64, sha256: Digest, size_bytes: u64) -> Result<bool> {
+        if self.stored.contains_key(&sha256) {
+            return Ok(true);
+        }
+        match self.archive.check_artifact(row, size_bytes, &sha256) {
+            Ok(true) => {}
+            Ok(false) | Err(Error::Damaged { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let length = self.archive.catalog().place(row)?.map_or(0, |place| place.length);
+        self.stored.insert(sha256, Stored { row, length, is_new: false });
+        Ok(true)
+    }
+
+    /// Sends a large file, unless the archive has it whole.
+    fn send(
+        &mut self,
+        intake: Intake<'_>,
+        repository: &Repository,
+        candidate: &Candidate,
+    ) -> Result<(Large, Option<Sent>)> {
+        let (path, workspace) = (candidate.path.to_string(), self.workspace);
+        let stream = |content: &dyn Parts, upload: &mut dyn Upload| {
+            let hasher = repository.blob_hasher(content.size_bytes());
+            large::take_in(content, hasher, intake.policy, &path, upload)
+        };
+        let mut sent: Option<Sent> = None;
+        let seen = upload::judge(workspace, repository, candidate, &mut |content| {
+            if let Some(other) = sent.take() {
+                // What stands in the work tree is not what is archived.
+                other.abandon(self.archive)?;
+            }
+            let size_bytes = content.size_bytes();
+            if self.archive.catalog().has_size(size_bytes)? {
+                // It may be there: it is hashed before anything is sent.
+                let streamed = stream(content, &mut Measured::default())?;
+                let row = self.archive.catalog().artifact(&streamed.sha256)?;
+                if let Some(row) = row
+                    && self.is_whole(row, streamed.sha256, size_bytes)?
+                {
+                    return Ok(streamed);
+                }
+            }
+            let mut upload = Sent::begin(self.archive, &candidate.oid, size_bytes)?;
+            let progress = self.progress;
+            let mut streamed = stream(content, &mut upload.line(self.archive, progress));
+            if upload.is_resumed() && matches!(streamed, Err(Error::Damaged { .. })) {
+                // What came in earlier is no part of this.
+                upload.abandon(self.archive)?;
+                upload = Sent::begin(self.archive, &candidate.oid, size_bytes)?;
+                streamed = stream(content, &mut upload.line(self.archive, progress));
+            }
+            sent = Some(upload);
+            streamed
+        })?;
+        Ok((seen, sent))
+    }
+
+    /// Writes what has come in.
+    fn write(&mut self) -> Result<()> {
+        let share = std::mem::take(&mut self.share);
+        self.share_bytes = 0;
+        if share.is_empty() {
+            return Ok(());
+        }
+        let candidates = self.candidates;
+        let written = self.archive.add_artifacts(|catalog, now| {
+            let mut written = Vec::new();
+            for (incoming, run) in &share {
+                let members = incoming.iter().filter(|it| it.alone.is_none());
+                let members: Vec<&Incoming> = members.collect();
+                if let Some(run) = run {
+                    written.extend(write_run(catalog, candidates, &members, run, now)?);
+                }
+                for content in incoming {
+                    if let Some(encoded) = &content.alone {
+                        let path = &candidates[content.at].path;
+                        written.push((content.sha256, add(catalog, path, encoded, now)?));
+                    }
+                }
+            }
+            Ok(written)
+        })?;
+        self.stored.extend(written);
+        Ok(())
+    }
+
+    /// The files, each with its artifact, in the order of the candidates.
+    fn ready(mut self) -> Result<Vec<Ready>> {
+        self.files.sort_by_key(|file| file.at);
+        let (candidates, stored) = (self.candidates, &self.stored);
+        let mut first = HashSet::new();
+        let screen = &self.screen;
+        let one = |file: Taken| {
+            let candidate = Candidate { oid: file.oid, ..candidates[file.at].clone() };
+            let gone = || {
+                let why = "its bytes did not come in";
+                Error::damaged("artifact", candidate.path.to_string(), why)
+            };
+            let stored = stored.get(&file.sha256).ok_or_else(gone)?;
+            Ok(Ready {
+                artifact_id: stored.row,
+                sha256: file.sha256,
+                size_bytes: file.size_bytes,
+                stored_bytes: stored.length,
+                // Of several files with the same content the first brought it.
+                deduplicated: !stored.is_new || !first.insert(file.sha256),
+                on_disk: file.on_disk,
+                tombstone: TombstoneId::derive(&self.options.label, &candidate.path, &file.sha256),
+                credentials: screen.detail(&candidate.path),
+                duration_ms: file.duration_ms,
+                candidate,
+            })
+        };
+        self.files.into_iter().map(one).collect()
+    }
+}
+
+/// Writes a run. What came into the archive meanwhile is left out of it.
+fn write_run(
+    catalog: &mut Catalog<'_>,
+    candidates: &[Candidate],
+    members: &[&Incoming],
+    run: &Run,
+    now: Timestamp,
+) -> Result<Vec<(Digest, Stored)>> {
+    let digests: Vec<Digest> = members.iter().map(|it| it.sha256).collect();
+    let known = catalog.artifacts_with(&digests)?;
+    let mut reader = if known.is_empty() { None } else { Some(RunReader::new(run.bytes.clone())?) };
+    let (mut written, mut left, mut contents) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut offset, at) = (0, now.to_string());
+    for (member, length) in members.iter().zip(&run.lengths) {
+        let (sha256, size_bytes, length) = (member.sha256, member.size_bytes, *length);
+        if let Some(reader) = &mut reader {
+            let content = reader.member((offset, length), size_bytes, &sha256)?.to_vec();
+            if known.contains_key(&sha256) {
+                let path = &candidates[member.at].path;
+                let encoded = Encoder::new()?.encode(&content)?;
+                written.push((sha256, add(catalog, path, &encoded, now)?));
+                offset += length;
+                continue;
+            }
+            contents.push(content);
+        }
+        left.push(NewMember { sha256, size_bytes, length, at: &at });
+        offset += length;
+    }
+    if left.is_empty() {
+        return Ok(written);
+    }
+    let rows = match reader {
+        None => runs::add(catalog, run, &mut left)?,
+        Some(_) => {
+            let rest = Encoder::new()?.encode_run(&contents)?;
+            runs::add(catalog, &rest, &mut left)?
+        }
+    };
+    let stored = |(row, it): (i64, NewMember<'_>)| {
+        (it.sha256, Stored { row, length: it.length, is_new: true })
+    };
+    written.extend(rows.into_iter().zip(left).map(stored));
+    Ok(written)
 }
 
 /// Content of at least so many bytes does not come in again once it was purged. What is shorter is
 /// guessed from its digest, and is in every other repository: an empty file, a line.
 pub(super) const LEDGER_BYTES: u64 = 64;
 
-/// Writes an artifact unless the archive has it whole.
-pub fn add(
+/// Writes an artifact by itself, unless the archive has it whole.
+pub(super) fn add(
     catalog: &mut Catalog<'_>,
-    options: &StoreOptions,
-    candidate: &Candidate,
+    path: &RepoPath,
     encoded: &Encoded,
-    on_disk: Digest,
     now: Timestamp,
-) -> Result<Ready> {
+) -> Result<Stored> {
     let (sha256, size_bytes) = (encoded.sha256, encoded.size_bytes);
     let (frame, frame_sha256) = (&encoded.frame, &encoded.frame_sha256);
-    let known = catalog.artifact(&sha256)?;
-    let mut refilled = false;
-    let artifact_id = match known {
-        None => catalog.add_artifact(&sha256, size_bytes, frame, frame_sha256, &now.to_string())?,
-        Some(row) => {
-            match check_artifact(catalog, row, size_bytes, &sha256) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let is_long = size_bytes >= LEDGER_BYTES;
-                    if is_long && catalog.is_in_ledger(&sha256)? {
-                        let path = candidate.path.to_string();
-                        return Err(Error::refused(ACTION, path, Refusal::InLedger));
-                    }
-                    catalog.refill(row, frame, frame_sha256)?;
-                    refilled = true;
-                }
-                // The true bytes are at hand: they take the place of the damaged ones.
-                Err(Error::Damaged { .. }) => catalog.replace_run(row, frame, frame_sha256)?,
-                Err(error) => return Err(error),
-            }
-            row
-        }
+    let length = frame.len() as u64;
+    let Some(row) = catalog.artifact(&sha256)? else {
+        let at = now.to_string();
+        let row = catalog.add_artifact(&sha256, size_bytes, frame, frame_sha256, &at)?;
+        return Ok(Stored { row, length, is_new: true });
     };
-    Ok(Ready {
-        candidate: candidate.clone(),
-        artifact_id,
-        sha256,
-        size_bytes,
-        stored_bytes: frame.len() as u64,
-        deduplicated: known.is_some() && !refilled,
-        on_disk,
-        tombstone: TombstoneId::derive(&options.label, &candidate.path, &sha256),
-        credentials: None,
-        duration_ms: 0,
-    })
+    match check_stored(catalog, row, size_bytes, &sha256) {
+        Ok(true) => {
+            let length = catalog.place(row)?.map_or(length, |place| place.length);
+            Ok(Stored { row, length, is_new: false })
+        }
+        Ok(false) => {
+            let is_long = size_bytes >= LEDGER_BYTES;
+            if is_long && catalog.is_in_ledger(&sha256)? {
+                return Err(Error::refused(ACTION, path.to_string(), Refusal::InLedger));
+            }
+            runs::replace(catalog, row, frame, frame_sha256)?;
+            catalog.set_unpurged(row)?;
+            Ok(Stored { row, length, is_new: true })
+        }
+        // The true bytes are at hand: they take the place of the damaged ones.
+        Err(Error::Damaged { .. }) => {
+            runs::replace(catalog, row, frame, frame_sha256)?;
+            Ok(Stored { row, length, is_new: false })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads every artifact back out of the archive and hashes it: nothing in the tree is touched
 /// before that.
 pub fn read_back(archive: &mut Archive, ready: &[Ready]) -> Result<()> {
-    for file in ready {
+    let mut files: Vec<&Ready> = ready.iter().collect();
+    // Members of one run one behind the other.
+    files.sort_by_key(|file| file.artifact_id);
+    files.dedup_by_key(|file| file.artifact_id);
+    for file in files {
         if !archive.check_artifact(file.artifact_id, file.size_bytes, &file.sha256)? {
             let path = file.candidate.path.to_string();
             return Err(Error::damaged("artifact", path, "it is not in the archive"));

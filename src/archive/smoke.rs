@@ -20,6 +20,7 @@ use crate::model::{DeedId, Digest, FileMode, ItemKind, Reason, RepoLabel, RepoPa
 
 use super::Workspace;
 use super::health::{HealthReport, Seen};
+use super::stored::frame_of;
 use super::workspace::ArchivePlace;
 
 /// The label of what a smoke test archives.
@@ -266,13 +267,13 @@ impl Probe {
         report.check("smoke-restore", || {
             let mut catalog = Catalog::new(driver);
             let row = catalog.artifact(&self.encoded.sha256)?;
-            let frame = row.map(|row| catalog.frame(row)).transpose()?.flatten();
-            let Some((frame, frame_sha256)) = frame else {
+            let Encoded { sha256, size_bytes, frame_sha256, .. } = &self.encoded;
+            let frame = row.map(|row| frame_of(&mut catalog, row, sha256)).transpose()?.flatten();
+            let Some(frame) = frame else {
                 return Ok(Seen::Bad("the bytes that were stored are not found".to_owned()));
             };
-            let Encoded { sha256, size_bytes, .. } = &self.encoded;
             let back = blob::decode(&frame, *size_bytes, sha256)?;
-            let same = back == self.content && Digest::of(&frame) == frame_sha256;
+            let same = back == self.content && Digest::of(frame.own()) == *frame_sha256;
             Ok(if same {
                 Seen::Fine("the same bytes, decoded and hashed".to_owned())
             } else {

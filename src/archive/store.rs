@@ -3,12 +3,11 @@
 //! The order is what makes it safe: bytes first, read back and hashed; then the intent; then the
 //! record; only then the tree. See docs/architecture.md, "The store protocol".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 
 use serde::Serialize;
 
-use crate::blob::Encoded;
 use crate::error::{Error, ErrorKind, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::fs as files;
@@ -24,13 +23,16 @@ use crate::tombstone::{Tombstone, Wrapping};
 use super::batch::BatchMark;
 use super::credentials::{CredentialSeen, Screen, record_block};
 use super::detach::{self, Change};
+use super::intake::large;
+use super::intake::{self, Archived, Intake, Place, TakenRun, Taker};
 use super::journaled::Archive;
 use super::loose::store_from_disk;
 use super::ready::take_in;
 use super::recovery::{self, RecoveryReport};
 use super::retire::finish;
 use super::selection::{Candidate, Selection, Skipped, select};
-use super::{Workspace, init, intake, tree};
+use super::upload::{self, Measured};
+use super::{Workspace, init, tree};
 
 const ACTION: &str = "archive";
 
@@ -111,12 +113,17 @@ pub struct StoredItem {
 
 impl StoredItem {
     /// What would be archived, for a dry run.
-    pub(super) fn preview(options: &StoreOptions, path: &RepoPath, encoded: &Encoded) -> Self {
+    pub(super) fn preview(
+        options: &StoreOptions,
+        path: &RepoPath,
+        (sha256, size_bytes): (Digest, u64),
+        compressed_size: u64,
+    ) -> Self {
         Self {
-            tombstone: TombstoneId::derive(&options.label, path, &encoded.sha256).to_string(),
-            sha256: encoded.sha256.to_string(),
-            size_bytes: encoded.size_bytes,
-            compressed_size: encoded.frame.len() as u64,
+            tombstone: TombstoneId::derive(&options.label, path, &sha256).to_string(),
+            sha256: sha256.to_string(),
+            size_bytes,
+            compressed_size,
             repo: options.label.to_string(),
             path: path.to_string(),
             evidence: String::new(),
@@ -400,20 +407,80 @@ fn preview(
     selection: &Selection,
     screen: &mut Screen,
 ) -> Result<Vec<StoredItem>> {
-    let mut items = Vec::new();
-    let mut suspects = Vec::new();
     let (policy, candidates) = (screen.policy(), &selection.candidates);
-    intake::read_all(&workspace.top, repository, candidates, policy.as_ref(), |at, intake| {
-        let candidate = &candidates[at];
-        screen.note(&candidate.path, intake.credentials);
-        if intake.differs {
-            suspects.push(candidate);
-        }
-        items.push(StoredItem::preview(options, &candidate.path, &intake.encoded));
-        Ok(())
-    })?;
-    intake::check_clean(repository, &suspects)?;
+    let (top, policy) = (workspace.top.as_path(), policy.as_ref());
+    let mut trial = Trial {
+        workspace,
+        options,
+        candidates,
+        screen,
+        items: Vec::new(),
+        suspects: Vec::new(),
+        lengths: HashMap::new(),
+    };
+    Intake { top, candidates, policy }.run(repository, &mut trial)?;
+    intake::check_clean(repository, &trial.suspects)?;
+    let (mut items, lengths) = (trial.items, trial.lengths);
+    for item in &mut items {
+        item.compressed_size = lengths.get(&item.sha256).copied().unwrap_or_default();
+    }
     screen.check()?;
     items.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(items)
+}
+
+/// Files that are taken in to see what would become of them.
+struct Trial<'a> {
+    workspace: &'a Workspace,
+    options: &'a StoreOptions,
+    candidates: &'a [Candidate],
+    screen: &'a mut Screen,
+    items: Vec<StoredItem>,
+    suspects: Vec<&'a Candidate>,
+    /// How long each content would be as stored.
+    lengths: HashMap<String, u64>,
+}
+
+impl Taker for Trial<'_> {
+    fn known(&mut self, _: &[(Digest, u64)]) -> Result<HashMap<Digest, Archived>> {
+        Ok(HashMap::new())
+    }
+
+    fn take(&mut self, taken: TakenRun) -> Result<()> {
+        let lengths = taken.run.map(|run| run.lengths).unwrap_or_default();
+        for file in taken.files {
+            let candidate = &self.candidates[file.at];
+            if file.differs {
+                self.suspects.push(candidate);
+            }
+            if let Place::Member(n) = file.place {
+                self.lengths.insert(file.sha256.to_string(), lengths[n]);
+            }
+            let content = (file.sha256, file.size_bytes);
+            self.items.push(StoredItem::preview(self.options, &candidate.path, content, 0));
+            self.screen.note(&candidate.path, file.credentials);
+        }
+        Ok(())
+    }
+
+    fn take_large(&mut self, intake: Intake<'_>, repository: &Repository, at: usize) -> Result<()> {
+        let candidate = &self.candidates[at];
+        let path = candidate.path.to_string();
+        let mut length = 0;
+        let seen = upload::judge(self.workspace, repository, candidate, &mut |content| {
+            let hasher = repository.blob_hasher(content.size_bytes());
+            let mut measured = Measured { compresses: true, length: 0 };
+            let streamed = large::take_in(content, hasher, intake.policy, &path, &mut measured);
+            length = measured.length;
+            streamed
+        })?;
+        if seen.differs {
+            self.suspects.push(candidate);
+        }
+        self.lengths.insert(seen.sha256.to_string(), length);
+        let content = (seen.sha256, seen.size_bytes);
+        self.items.push(StoredItem::preview(self.options, &candidate.path, content, 0));
+        self.screen.note(&candidate.path, seen.credentials);
+        Ok(())
+    }
 }

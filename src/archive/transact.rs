@@ -25,7 +25,7 @@ impl Archive {
         self.again_and_again(|archive| {
             archive.driver().begin()?;
             let done = work(archive)?;
-            archive.driver().rollback();
+            archive.undo_transaction();
             Ok(done)
         })
     }
@@ -39,12 +39,18 @@ impl Archive {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            self.driver().rollback();
+            self.undo_transaction();
             if !retry.wait_after(attempt, &error) {
                 return Err(error);
             }
             attempt += 1;
         }
+    }
+
+    /// Undoes the transaction. A run that was read in it may never have been written.
+    fn undo_transaction(&mut self) {
+        self.driver().rollback();
+        self.open_run = None;
     }
 
     /// `unsure` is what an attempt did of which nobody knows whether it became durable. Whoever

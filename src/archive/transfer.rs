@@ -4,24 +4,25 @@
 //! there already is checked and kept, so an interrupted transfer is simply run again; restrictions
 //! travel with the bytes, and nothing is given out to anybody.
 
+mod artifacts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use crate::backend::{ArtifactRow, ItemRow, NewBatch, NewItem, NewRecord, StoredRecord};
-use crate::blob;
+use crate::backend::{ItemRow, NewBatch, NewItem, NewRecord, StoredRecord};
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event};
 use crate::logging::About;
-use crate::model::{Actor, CloneId, DeedId, Digest};
+use crate::model::{Actor, CloneId, DeedId};
 use crate::progress::Progress;
 
 use super::Archive;
 use super::governance::move_governance;
-use super::journaled::{check_artifact, frame_of, record_of};
-use super::ready::{LEDGER_BYTES, SHARE_BYTES};
+use super::journaled::record_of;
 use super::root::logical_root;
+use artifacts::move_artifacts;
 
 /// Rows that are read, and written by one transaction.
 const PAGE: u64 = 500;
@@ -113,102 +114,6 @@ pub fn transfer(
         report.evidence = record(from, to, actor, action, &report)?;
     }
     Ok(report)
-}
-
-fn move_artifacts(
-    from: &mut Archive,
-    to: &mut Archive,
-    report: &mut TransferReport,
-    progress: &dyn Progress,
-) -> Result<BTreeMap<i64, i64>> {
-    let total = from.catalog().totals()?[1] as usize;
-    let mut rows = BTreeMap::new();
-    let mut share: Vec<(ArtifactRow, Option<Vec<u8>>)> = Vec::new();
-    let (mut after, mut bytes, mut done) = (0, 0, 0);
-    loop {
-        let page = from.catalog().artifact_rows(after, PAGE)?;
-        let is_last = page.is_empty();
-        for artifact in page {
-            after = artifact.row_id;
-            let frame = checked_frame(from, &artifact)?;
-            bytes += frame.as_ref().map_or(0, Vec::len);
-            share.push((artifact, frame));
-            if bytes >= SHARE_BYTES {
-                write_artifacts(to, &share, &mut rows, report)?;
-                share.clear();
-                bytes = 0;
-            }
-            done += 1;
-            progress.step(done, total.max(done));
-        }
-        if is_last {
-            write_artifacts(to, &share, &mut rows, report)?;
-            return Ok(rows);
-        }
-    }
-}
-
-/// The stored bytes of an artifact, which decode to what it claims to be; `None` when purged.
-fn checked_frame(from: &mut Archive, artifact: &ArtifactRow) -> Result<Option<Vec<u8>>> {
-    let frame = frame_of(&mut from.catalog(), artifact.row_id, &artifact.sha256)?;
-    if let Some(frame) = &frame {
-        blob::check(frame, artifact.size_bytes, &artifact.sha256)?;
-    }
-    Ok(frame)
-}
-
-fn write_artifacts(
-    to: &mut Archive,
-    share: &[(ArtifactRow, Option<Vec<u8>>)],
-    rows: &mut BTreeMap<i64, i64>,
-    report: &mut TransferReport,
-) -> Result<()> {
-    if share.is_empty() {
-        return Ok(());
-    }
-    let written = to.add_artifacts(|catalog, now| {
-        let mut written = Vec::with_capacity(share.len());
-        for (artifact, frame) in share {
-            let (sha256, size_bytes) = (artifact.sha256, artifact.size_bytes);
-            let known = catalog.artifact(&sha256)?;
-            let row = match (known, frame) {
-                (Some(row), Some(frame)) => {
-                    if let Err(Error::Damaged { .. }) =
-                        check_artifact(catalog, row, size_bytes, &sha256)
-                    {
-                        catalog.replace_run(row, frame, &Digest::of(frame))?;
-                    }
-                    row
-                }
-                (Some(row), None) => row,
-                // What was purged here does not come in again.
-                (None, Some(_))
-                    if size_bytes >= LEDGER_BYTES && catalog.is_in_ledger(&sha256)? =>
-                {
-                    let purged_at = Some(now.to_string());
-                    catalog.add_purged(&ArtifactRow { purged_at, ..artifact.clone() })?
-                }
-                (None, Some(frame)) => {
-                    let (digest, at) = (Digest::of(frame), &artifact.created_at);
-                    catalog.add_artifact(&sha256, size_bytes, frame, &digest, at)?
-                }
-                (None, None) => catalog.add_purged(artifact)?,
-            };
-            written.push((row, known.is_none()));
-        }
-        Ok(written)
-    })?;
-    for ((artifact, frame), (row, is_new)) in share.iter().zip(written) {
-        if frame.is_some() {
-            to.check_artifact(row, artifact.size_bytes, &artifact.sha256)?;
-        }
-        rows.insert(artifact.row_id, row);
-        report.artifacts.count(is_new);
-        if is_new {
-            report.copied_bytes += artifact.size_bytes;
-        }
-    }
-    Ok(())
 }
 
 /// Moves batches and items; returns the rows of the items in the target by those in the source.

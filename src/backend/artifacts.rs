@@ -1,13 +1,73 @@
-//! Artifacts in the tables: deduplicated content, as runs and their pieces.
+//! Artifacts in the tables: deduplicated content, as pieces of runs.
+
+use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::model::{DeedId, Digest};
 
-use super::Catalog;
 use super::catalog::digest_of;
+use super::driver::insert_rows;
+use super::{Catalog, Value};
 
 /// Stored bytes beyond this go into further pieces, so that no value is too large for a server.
-const PIECE_BYTES: usize = 4 << 20;
+pub const PIECE_BYTES: usize = 4 << 20;
+
+/// So many digests are asked for at once.
+const ASKED_AT_ONCE: usize = 200;
+
+/// A run to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRun<'a> {
+    /// Its stored bytes.
+    pub bytes: &'a [u8],
+    /// SHA-256 of these.
+    pub sha256: &'a Digest,
+    /// How many artifacts share it.
+    pub members: usize,
+}
+
+/// An artifact to be written, behind those before it in its run.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMember<'a> {
+    /// SHA-256 of the content.
+    pub sha256: Digest,
+    /// Bytes of the content.
+    pub size_bytes: u64,
+    /// Bytes of it in the run.
+    pub length: u64,
+    /// When its bytes came in, RFC 3339.
+    pub at: &'a str,
+}
+
+/// Where an artifact's stored bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The run.
+    pub run: i64,
+    /// Values that the run's bytes are spread over.
+    pub pieces: u64,
+    /// Artifacts that the run was written with.
+    pub members: u64,
+    /// Bytes of the run before its own.
+    pub offset: u64,
+    /// Its own bytes in the run.
+    pub length: u64,
+}
+
+/// A member of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// The artifact's row.
+    pub artifact: i64,
+    /// SHA-256 of its content.
+    pub sha256: Digest,
+    /// Bytes of its content.
+    pub size_bytes: u64,
+    /// Bytes of the run before its own.
+    pub offset: u64,
+    /// Its own bytes in the run.
+    pub length: u64,
+}
 
 impl Catalog<'_> {
     /// The row of the artifact with this content, if the archive has it.
@@ -15,6 +75,27 @@ impl Catalog<'_> {
         let sql = "SELECT id FROM artifact_row WHERE sha256 = ?";
         let rows = self.driver.query(sql, &[sha256.as_bytes().as_slice().into()])?;
         rows.first().map(|row| row.int(0)).transpose()
+    }
+
+    /// Whether the archive has content of exactly so many bytes.
+    pub fn has_size(&mut self, size_bytes: u64) -> Result<bool> {
+        let sql = "SELECT id FROM artifact_row WHERE size_bytes = ? LIMIT 1";
+        Ok(!self.driver.query(sql, &[size_bytes.into()])?.is_empty())
+    }
+
+    /// The rows of those of these contents that the archive has.
+    pub fn artifacts_with(&mut self, contents: &[Digest]) -> Result<HashMap<Digest, i64>> {
+        let mut known = HashMap::new();
+        for some in contents.chunks(ASKED_AT_ONCE) {
+            let marks = vec!["?"; some.len()].join(", ");
+            let sql = format!("SELECT sha256, id FROM artifact_row WHERE sha256 IN ({marks})");
+            let digests: Vec<Value> =
+                some.iter().map(|it| it.as_bytes().as_slice().into()).collect();
+            for row in self.driver.query(&sql, &digests)? {
+                known.insert(digest_of(&row, 0)?, row.int(1)?);
+            }
+        }
+        Ok(known)
     }
 
     /// Writes an artifact with a run of its own; returns its row.
@@ -26,33 +107,25 @@ impl Catalog<'_> {
         frame_sha256: &Digest,
         at: &str,
     ) -> Result<i64> {
-        let run = self.new_row("run")?;
-        self.add_run(run, frame, frame_sha256)?;
-        let id = self.new_row("artifact_row")?;
-        self.driver.execute(
-            "INSERT INTO artifact_row
-               (id, sha256, size_bytes, run_id, run_offset, run_length, created_at)
-             VALUES (?, ?, ?, ?, 0, ?, ?)",
-            &[
-                id.into(),
-                sha256.as_bytes().as_slice().into(),
-                size_bytes.into(),
-                run.into(),
-                (frame.len() as u64).into(),
-                at.into(),
-            ],
-        )?;
-        Ok(id)
+        let run = NewRun { bytes: frame, sha256: frame_sha256, members: 1 };
+        let run = self.add_run(&run)?;
+        let length = frame.len() as u64;
+        let rows =
+            self.add_members(run, &[NewMember { sha256: *sha256, size_bytes, length, at }])?;
+        Ok(rows[0])
     }
 
-    fn add_run(&mut self, run: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
-        let (first, rest) = frame.split_at(frame.len().min(PIECE_BYTES));
+    /// Writes a run's bytes; returns its row.
+    pub fn add_run(&mut self, run: &NewRun<'_>) -> Result<i64> {
+        let id = self.new_row("run")?;
+        let (first, rest) = run.bytes.split_at(run.bytes.len().min(PIECE_BYTES));
         let pieces = rest.chunks(PIECE_BYTES);
         self.driver.execute(
-            "INSERT INTO run (id, members, stored_sha256, bytes, pieces) VALUES (?, 1, ?, ?, ?)",
+            "INSERT INTO run (id, members, stored_sha256, bytes, pieces) VALUES (?, ?, ?, ?, ?)",
             &[
-                run.into(),
-                frame_sha256.as_bytes().as_slice().into(),
+                id.into(),
+                (run.members as u64).into(),
+                run.sha256.as_bytes().as_slice().into(),
                 first.into(),
                 (pieces.len() as u64 + 1).into(),
             ],
@@ -60,47 +133,75 @@ impl Catalog<'_> {
         for (n, piece) in pieces.enumerate() {
             self.driver.execute(
                 "INSERT INTO run_piece (run_id, n, bytes) VALUES (?, ?, ?)",
-                &[run.into(), (n as u64 + 1).into(), piece.into()],
+                &[id.into(), (n as u64 + 1).into(), piece.into()],
             )?;
         }
-        Ok(())
+        Ok(id)
     }
 
-    /// Puts `frame` in the place of an artifact's damaged bytes.
-    pub fn replace_run(
-        &mut self,
-        artifact: i64,
-        frame: &[u8],
-        frame_sha256: &Digest,
-    ) -> Result<()> {
-        let run = self.new_row("run")?;
-        let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
-        let rows = self.driver.query(sql, &[artifact.into()])?;
-        let old = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();
-        self.add_run(run, frame, frame_sha256)?;
+    /// Writes the artifacts that share a run, one behind the other; returns their rows.
+    pub fn add_members(&mut self, run: i64, members: &[NewMember<'_>]) -> Result<Vec<i64>> {
+        let (mut offset, mut ids) = (0, Vec::with_capacity(members.len()));
+        let mut rows = Vec::with_capacity(members.len());
+        for member in members {
+            let id = self.new_row("artifact_row")?;
+            rows.push([
+                id.into(),
+                member.sha256.as_bytes().as_slice().into(),
+                member.size_bytes.into(),
+                run.into(),
+                offset.into(),
+                member.length.into(),
+                member.at.into(),
+            ]);
+            ids.push(id);
+            offset += member.length;
+        }
+        let into =
+            "artifact_row (id, sha256, size_bytes, run_id, run_offset, run_length, created_at)";
+        insert_rows(self.driver, into, &rows)?;
+        Ok(ids)
+    }
+
+    /// Makes an artifact a member of a run.
+    pub fn move_to_run(&mut self, artifact: i64, run: i64, offset: u64, length: u64) -> Result<()> {
         self.driver.execute(
-            "UPDATE artifact_row SET run_id = ?, run_offset = 0, run_length = ? WHERE id = ?",
-            &[run.into(), (frame.len() as u64).into(), artifact.into()],
+            "UPDATE artifact_row SET run_id = ?, run_offset = ?, run_length = ? WHERE id = ?",
+            &[run.into(), offset.into(), length.into(), artifact.into()],
         )?;
-        if let Some(old) = old {
-            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[old.into()])?;
-            self.driver.execute("DELETE FROM run WHERE id = ?", &[old.into()])?;
-        }
         Ok(())
     }
 
-    /// Takes an artifact and its bytes out, unless an item speaks of it.
-    pub fn remove_unused(&mut self, artifact: i64) -> Result<()> {
-        let sql = "SELECT run_id FROM artifact_row WHERE id = ?
+    /// Takes a run out of which no artifact is a member any more.
+    pub fn remove_run(&mut self, run: i64) -> Result<()> {
+        let unused = "NOT EXISTS (SELECT 1 FROM artifact_row WHERE run_id = ?)";
+        let sql = format!("DELETE FROM run_piece WHERE run_id = ? AND {unused}");
+        self.driver.execute(&sql, &[run.into(), run.into()])?;
+        let sql = format!("DELETE FROM run WHERE id = ? AND {unused}");
+        self.driver.execute(&sql, &[run.into(), run.into()]).map(|_| ())
+    }
+
+    /// The members of a run, in the order in which they stand in it.
+    pub fn members_of(&mut self, run: i64) -> Result<Vec<Member>> {
+        let sql = "SELECT id, sha256, size_bytes, run_offset, run_length FROM artifact_row
+                   WHERE run_id = ? ORDER BY run_offset, id";
+        let member = |row: &super::Row| {
+            Ok(Member {
+                artifact: row.int(0)?,
+                sha256: digest_of(row, 1)?,
+                size_bytes: row.unsigned(2)?,
+                offset: row.unsigned(3)?,
+                length: row.unsigned(4)?,
+            })
+        };
+        self.driver.query(sql, &[run.into()])?.iter().map(member).collect()
+    }
+
+    /// Takes an artifact out, unless an item speaks of it; whether it did. Its run stays.
+    pub fn remove_unused(&mut self, artifact: i64) -> Result<bool> {
+        let sql = "DELETE FROM artifact_row WHERE id = ?
                    AND NOT EXISTS (SELECT 1 FROM item_row WHERE artifact_id = ?)";
-        let rows = self.driver.query(sql, &[artifact.into(), artifact.into()])?;
-        let Some(row) = rows.first() else { return Ok(()) };
-        self.driver.execute("DELETE FROM artifact_row WHERE id = ?", &[artifact.into()])?;
-        if let Some(run) = row.int_or_null(0)? {
-            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[run.into()])?;
-            self.driver.execute("DELETE FROM run WHERE id = ?", &[run.into()])?;
-        }
-        Ok(())
+        Ok(self.driver.execute(sql, &[artifact.into(), artifact.into()])? == 1)
     }
 
     /// Says again which content an artifact is, because its row was damaged. A row that claims the
@@ -122,32 +223,59 @@ impl Catalog<'_> {
         Ok(())
     }
 
-    /// The stored bytes of an artifact, and the digest they should have; `None` when purged.
-    pub fn frame(&mut self, artifact: i64) -> Result<Option<(Vec<u8>, Digest)>> {
+    /// The run that an artifact is a member of; `None` when it was purged.
+    pub fn run_of(&mut self, artifact: i64) -> Result<Option<i64>> {
+        let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
+        let rows = self.driver.query(sql, &[artifact.into()])?;
+        Ok(rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten())
+    }
+
+    /// Where the stored bytes of an artifact are; `None` when it was purged.
+    pub fn place(&mut self, artifact: i64) -> Result<Option<Place>> {
         let rows = self.driver.query(
-            "SELECT r.id, r.bytes, r.pieces, r.stored_sha256, a.purged_at, r.members,
-               a.run_offset, a.run_length
+            "SELECT a.run_id, r.pieces, r.members, a.run_offset, a.run_length, a.purged_at
              FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id WHERE a.id = ?",
             &[artifact.into()],
         )?;
         let damaged = |why: &str| Error::damaged("artifact", format!("row {artifact}"), why);
         let row = rows.first().ok_or_else(|| damaged("its row is gone"))?;
-        if !row.is_null(4) {
+        if !row.is_null(5) {
             return Ok(None);
         }
-        let run = row.int_or_null(0)?.ok_or_else(|| damaged("its run is gone"))?;
-        let mut frame = row.bytes(1)?.to_vec();
-        let digest = digest_of(row, 3)?;
-        for n in 1..row.int(2)? {
+        if row.is_null(0) || row.is_null(1) {
+            return Err(damaged("its run is gone"));
+        }
+        let place = Place {
+            run: row.int(0)?,
+            pieces: row.unsigned(1)?,
+            members: row.unsigned(2)?,
+            offset: row.unsigned(3)?,
+            length: row.unsigned(4)?,
+        };
+        if place.members == 0 || (place.members > 1 && place.pieces != 1) {
+            return Err(damaged("its run does not say what it holds"));
+        }
+        Ok(Some(place))
+    }
+
+    /// The bytes of a run's piece, counted from 0.
+    pub fn piece(&mut self, run: i64, n: u64) -> Result<Vec<u8>> {
+        let rows = if n == 0 {
+            self.driver.query("SELECT bytes FROM run WHERE id = ?", &[run.into()])?
+        } else {
             let sql = "SELECT bytes FROM run_piece WHERE run_id = ? AND n = ?";
-            let pieces = self.driver.query(sql, &[run.into(), n.into()])?;
-            let piece = pieces.first().ok_or_else(|| damaged("a piece of it is gone"))?;
-            frame.extend_from_slice(piece.bytes(0)?);
-        }
-        if (row.int(5)?, row.int(6)?, row.unsigned(7)?) != (1, 0, frame.len() as u64) {
-            return Err(damaged("it does not say where in its run it stands"));
-        }
-        Ok(Some((frame, digest)))
+            self.driver.query(sql, &[run.into(), n.into()])?
+        };
+        let gone = || Error::damaged("run", format!("row {run}"), "a piece of it is gone");
+        rows.into_iter().next().ok_or_else(gone)?.into_bytes(0)
+    }
+
+    /// The digest that a run's stored bytes should have.
+    pub fn stored_sha256(&mut self, run: i64) -> Result<Digest> {
+        let rows =
+            self.driver.query("SELECT stored_sha256 FROM run WHERE id = ?", &[run.into()])?;
+        let gone = || Error::damaged("run", format!("row {run}"), "it is gone");
+        digest_of(rows.first().ok_or_else(gone)?, 0)
     }
 
     /// All artifacts after the row `after`: row, digest, size, whether purged; at most `limit`.

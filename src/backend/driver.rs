@@ -107,6 +107,14 @@ impl Row {
         }
     }
 
+    /// The bytes in `column`, and not the row any more.
+    pub fn into_bytes(mut self, column: usize) -> Result<Vec<u8>> {
+        match self.values.get_mut(column) {
+            Some(Value::Bytes(value)) => Ok(std::mem::take(value)),
+            _ => Err(self.wrong(column, "bytes")),
+        }
+    }
+
     /// Whether `column` is null.
     pub fn is_null(&self, column: usize) -> bool {
         matches!(self.values.get(column), Some(Value::Null))
@@ -137,6 +145,34 @@ pub struct Scrub {
     pub outside: Vec<(String, Option<String>)>,
     /// Where they still are.
     pub present: Vec<String>,
+}
+
+/// So many rows are written by one statement: a server is asked once, and its packet stays small.
+const ROWS_AT_ONCE: usize = 64;
+
+/// Inserts `rows` into `table`, which is a table's name and, in brackets, its columns.
+pub(super) fn insert_rows<const COLUMNS: usize>(
+    driver: &mut dyn Driver,
+    table: &str,
+    rows: &[[Value; COLUMNS]],
+) -> Result<()> {
+    let marks = format!("({})", ["?"; COLUMNS].join(", "));
+    let statement = |rows: usize| {
+        format!("INSERT INTO {table} VALUES {}", vec![marks.as_str(); rows].join(", "))
+    };
+    let full = statement(ROWS_AT_ONCE);
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        if some.len() == ROWS_AT_ONCE {
+            driver.execute(&full, some.as_flattened())?;
+            continue;
+        }
+        // Statements are kept by their text: a rest of any length would push others out.
+        let one = statement(1);
+        for row in some {
+            driver.execute(&one, row)?;
+        }
+    }
+    Ok(())
 }
 
 /// A connection to a database.

@@ -1,6 +1,6 @@
 //! Holds in the tables, and the erasing that they forbid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::model::{DeedId, Digest, Hold, HoldScope, Item, TombstoneId};
@@ -93,40 +93,47 @@ impl Register<'_> {
         self.driver.query(sql, &[hold.into()])?[0].unsigned(0)
     }
 
-    /// Destroys the bytes of an artifact that no hold holds; whether it did. The items that have it
-    /// are marked in the same transaction, and its digest goes into the ledger.
-    pub fn erase(&mut self, artifact: i64, items: &[Item], reason: &str, at: &str) -> Result<bool> {
-        let rows = self.driver.query(
-            "SELECT a.run_id, r.members FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id
-             WHERE a.id = ?",
-            &[artifact.into()],
-        )?;
-        let run = rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten();
-        // Others' bytes would go with it.
-        if rows.first().map(|row| row.int_or_null(1)).transpose()?.flatten().unwrap_or(1) != 1 {
-            let why = "its run has bytes of other artifacts";
-            return Err(Error::damaged("artifact", format!("row {artifact}"), why));
+    /// Destroys the bytes of artifacts that no hold holds; whether it did. The items that have them
+    /// are marked in the same transaction, and their digests go into the ledger. Nobody else's bytes
+    /// may stand in their runs.
+    pub fn erase(&mut self, artifacts: &[(i64, &[Item])], reason: &str, at: &str) -> Result<bool> {
+        let mut runs = BTreeSet::new();
+        for (artifact, items) in artifacts {
+            let sql = "SELECT run_id FROM artifact_row WHERE id = ?";
+            let rows = self.driver.query(sql, &[(*artifact).into()])?;
+            runs.extend(rows.first().map(|row| row.int_or_null(0)).transpose()?.flatten());
+            if !self.empty(*artifact, at)? {
+                return Ok(false);
+            }
+            for item in *items {
+                self.mark_purged(item.row_id, at)?;
+                self.add_to_ledger(&item.sha256, item.size_bytes, &item.tombstone, reason, at)?;
+            }
         }
-        // A second wall, should the first be passed by.
-        let erased = self.driver.execute(
+        runs.into_iter().try_for_each(|run| self.remove_emptied(run)).map(|()| true)
+    }
+
+    /// Takes an artifact out of its run; whether no hold forbids it. A second wall, should the first
+    /// be passed by.
+    fn empty(&mut self, artifact: i64, at: &str) -> Result<bool> {
+        let emptied = self.driver.execute(
             "UPDATE artifact_row SET purged_at = ?, run_id = NULL WHERE id = ? AND NOT EXISTS (
                SELECT 1 FROM item_row i JOIN hold_item m ON m.item_id = i.id
                JOIN hold h ON h.id = m.hold_id
                WHERE i.artifact_id = ? AND h.released_at IS NULL)",
             &[at.into(), artifact.into(), artifact.into()],
         )?;
-        if erased != 1 {
-            return Ok(false);
+        Ok(emptied == 1)
+    }
+
+    fn remove_emptied(&mut self, run: i64) -> Result<()> {
+        let sql = "SELECT COUNT(*) FROM artifact_row WHERE run_id = ?";
+        if self.driver.query(sql, &[run.into()])?[0].int(0)? != 0 {
+            let why = "it has bytes of other artifacts";
+            return Err(Error::damaged("run", format!("row {run}"), why));
         }
-        if let Some(run) = run {
-            self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[run.into()])?;
-            self.driver.execute("DELETE FROM run WHERE id = ?", &[run.into()])?;
-        }
-        for item in items {
-            self.mark_purged(item.row_id, at)?;
-            self.add_to_ledger(&item.sha256, item.size_bytes, &item.tombstone, reason, at)?;
-        }
-        Ok(true)
+        self.driver.execute("DELETE FROM run_piece WHERE run_id = ?", &[run.into()])?;
+        self.driver.execute("DELETE FROM run WHERE id = ?", &[run.into()]).map(|_| ())
     }
 
     fn mark_purged(&mut self, item: i64, at: &str) -> Result<()> {
@@ -235,9 +242,8 @@ impl Catalog<'_> {
         Ok(rows[0].int(0)? != 0)
     }
 
-    /// Puts `frame` where the bytes of a purged artifact were, whose content is let in again.
-    pub fn refill(&mut self, artifact: i64, frame: &[u8], frame_sha256: &Digest) -> Result<()> {
-        self.replace_run(artifact, frame, frame_sha256)?;
+    /// Notes that the bytes of a purged artifact, whose content is let in again, are back.
+    pub fn set_unpurged(&mut self, artifact: i64) -> Result<()> {
         let sql = "UPDATE artifact_row SET purged_at = NULL WHERE id = ?";
         self.driver.execute(sql, &[artifact.into()]).map(|_| ())
     }

@@ -27,10 +27,12 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
 mod transfer;
+mod uploads;
 
 use crate::error::{Error, Result};
 use crate::secret::DatabaseUrl;
 
+pub use artifacts::{Member, NewMember, NewRun, PIECE_BYTES, Place};
 pub use audit::ItemRow;
 pub use catalog::{Catalog, NewBatch, NewItem};
 pub use dialect::Dialect;
@@ -51,6 +53,7 @@ pub use server::{Patience, Server};
 pub use signatures::StoredSignature;
 pub use sqlite::Sqlite;
 pub use transfer::{ArtifactRow, BatchRow, MetadataPage};
+pub use uploads::UploadRow;
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

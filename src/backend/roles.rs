@@ -12,14 +12,16 @@ struct Rights {
     writer_adds: bool,
     /// Columns that a writer may change.
     writer_updates: &'static str,
+    /// Whether a writer may take rows away.
+    writer_removes: bool,
 }
 
 const fn adds(table: &'static str, writer_updates: &'static str) -> Rights {
-    Rights { table, writer_adds: true, writer_updates }
+    Rights { table, writer_adds: true, writer_updates, writer_removes: false }
 }
 
 const fn stewards(table: &'static str) -> Rights {
-    Rights { table, writer_adds: false, writer_updates: "" }
+    Rights { table, writer_adds: false, writer_updates: "", writer_removes: false }
 }
 
 const TABLES: &[Rights] = &[
@@ -29,6 +31,7 @@ const TABLES: &[Rights] = &[
     adds("counter", "next"),
     adds("run", ""),
     adds("run_piece", ""),
+    Rights { writer_removes: true, ..adds("upload", "") },
     adds("batch", ""),
     adds("artifact_row", ""),
     adds(
@@ -92,12 +95,15 @@ pub fn roles_text(dialect: Dialect) -> String {
         }
     }
     let changed = TABLES.iter().filter(|it| it.table != LOCK_TABLE);
-    for Rights { table, writer_adds, writer_updates } in changed {
+    for Rights { table, writer_adds, writer_updates, writer_removes } in changed {
         if *writer_adds {
             out.push_str(&format!("GRANT INSERT ON {table} TO {WRITER};\n"));
         }
         if !writer_updates.is_empty() {
             out.push_str(&format!("GRANT UPDATE ({writer_updates}) ON {table} TO {WRITER};\n"));
+        }
+        if *writer_removes {
+            out.push_str(&format!("GRANT DELETE ON {table} TO {WRITER};\n"));
         }
         out.push_str(&format!("GRANT INSERT, UPDATE, DELETE ON {table} TO {STEWARD};\n"));
     }
@@ -153,7 +159,8 @@ mod tests {
             let text = roles_text(dialect);
             let of_writer = text.lines().filter(|line| line.ends_with("TO codex_archive_writer;"));
             assert!(of_writer.clone().count() > 20, "{text}");
-            assert!(!of_writer.clone().any(|line| line.contains("DELETE")));
+            let takes_away = |line: &str| line.contains("DELETE") && !line.contains(" ON upload ");
+            assert!(!of_writer.clone().any(takes_away));
             for kept in ["evidence", "evidence_block", "run", "run_piece", "artifact_row"] {
                 let changes = format!(" ON {kept} ");
                 assert!(

@@ -77,6 +77,15 @@ impl Spool {
 }
 
 impl Part {
+    /// Fills `buffer` with the bytes from `offset` on.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size_bytes) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, self.start + offset)
+    }
+
     /// Writes the bytes to `out`.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER_BYTES];

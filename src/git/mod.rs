@@ -6,6 +6,7 @@
 
 mod as_if;
 mod attributes;
+mod blob_id;
 mod cached_trees;
 mod cat_file;
 mod diff;
@@ -34,6 +35,7 @@ use crate::error::Result;
 
 pub use as_if::AsIf;
 pub use attributes::AttributeSource;
+pub use blob_id::BlobHasher;
 pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
 pub use objects::{Bytes, sha1_blob};

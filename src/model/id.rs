@@ -52,6 +52,12 @@ pub struct Digester {
 }
 
 impl Digester {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+    }
+
     /// The digest of all that came, and how many bytes that was.
     pub fn finish(self) -> (Digest, u64) {
         (Digest(self.hasher.finalize().into()), self.size_bytes)
@@ -60,8 +66,7 @@ impl Digester {
 
 impl io::Write for Digester {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.size_bytes += bytes.len() as u64;
+        self.update(bytes);
         Ok(bytes.len())
     }
 

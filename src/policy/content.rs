@@ -9,6 +9,7 @@ mod private_key;
 mod rules;
 mod search;
 mod signed;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -22,6 +23,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 pub use rules::{RULES, Rule, rule};
 use search::find;
+pub use stream::Stream;
 
 /// How far around a credential anything is looked at, in bytes.
 pub const REACH_BYTES: usize = 16 << 10;
@@ -135,7 +137,7 @@ impl ContentPolicy {
             return Vec::new();
         }
         let text = readable(content);
-        let found = self.search(&text);
+        let found = self.search(&text, is_binary(&text));
         let mut places = Places::of(&text, self.marker.as_bytes());
         let matches = found.iter().map(|it| {
             let (line, column, is_marked) = places.at(it.range.start);
@@ -153,7 +155,7 @@ impl ContentPolicy {
         let bytes = text.as_bytes();
         let mut places = Places::of(bytes, self.marker.as_bytes());
         let (mut out, mut matches, mut done) = (String::new(), Vec::new(), 0);
-        for it in self.search(bytes) {
+        for it in self.search(bytes, is_binary(bytes)) {
             let (line, column, is_allowed) = places.at(it.range.start);
             matches.push(Match { rule: it.rule.id, line, column, is_allowed });
             // What a longer one took out is gone already.
@@ -168,8 +170,8 @@ impl ContentPolicy {
         (out, matches)
     }
 
-    fn search(&self, text: &[u8]) -> Vec<search::Found> {
-        let mut found = find(text, is_binary(text));
+    fn search(&self, text: &[u8], is_binary: bool) -> Vec<search::Found> {
+        let mut found = find(text, is_binary);
         found.retain(|it| !self.allow.contains(it.rule.id));
         found
     }

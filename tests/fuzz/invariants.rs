@@ -113,7 +113,13 @@ pub fn path(bytes: &[u8]) {
 pub fn frame(bytes: &[u8]) {
     let Some((size, frame)) = bytes.split_at_checked(2) else { return };
     let size = u64::from(u16::from_le_bytes([size[0], size[1]]));
-    assert!(blob::decode(frame, size, &Digest::of(b"nothing has this digest by chance")).is_err());
+    let sha256 = Digest::of(b"nothing has this digest by chance");
+    assert!(blob::decode(&blob::Frame::alone(frame.to_vec()), size, &sha256).is_err());
+    // The same bytes as a run, whose members are read in any order.
+    let Ok(mut run) = blob::RunReader::new(frame.to_vec()) else { return };
+    for place in [(size, 9), (0, size), (size / 2, size)] {
+        assert!(run.member(place, size, &sha256).is_err());
+    }
 }
 
 /// A manifest that is read names no file twice, and written as JSON it means the same.

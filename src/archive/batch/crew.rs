@@ -16,7 +16,7 @@ use crate::archive::output::read_again;
 use crate::archive::{Archive, Origin};
 use crate::clock::Stopwatch;
 use crate::error::Result;
-use crate::fs::{Folder, TempFile};
+use crate::fs::{Folder, Spool, TempFile};
 use crate::git::Repository;
 
 /// So many stored bytes are on their way at once.
@@ -83,6 +83,8 @@ pub trait Settle<'a> {
 pub struct Crew<'r> {
     /// Where git's own objects are.
     pub repository: Option<&'r Repository>,
+    /// Where bytes are put that are too many for memory.
+    pub spool: &'r Spool,
     /// How many items are worked on at once.
     pub concurrent: usize,
     /// How long each may take.
@@ -105,7 +107,7 @@ impl Crew<'_> {
             if !settle.goes_on() {
                 break;
             }
-            let done = match begin(archive, job) {
+            let done = match begin(archive, job, self.spool) {
                 Ok(task) => task.done(self.repository, self.limit),
                 Err(done) => *done,
             };
@@ -136,16 +138,21 @@ impl Crew<'_> {
             }
             // Without a sender of its own the loop below ends even if all workers are gone.
             drop(sender);
-            let lead = Lead { tasks, results, stopped: &stopped, most: workers * 2 };
+            let most = workers * 2;
+            let lead = Lead { tasks, results, stopped: &stopped, most, spool: self.spool };
             lead.run(archive, jobs, settle);
         });
         Ok(())
     }
 }
 
-fn begin<'a>(archive: &mut Archive, job: &'a Job) -> std::result::Result<Task<'a>, Box<Done<'a>>> {
+fn begin<'a>(
+    archive: &mut Archive,
+    job: &'a Job,
+    spool: &Spool,
+) -> std::result::Result<Task<'a>, Box<Done<'a>>> {
     let watch = Stopwatch::start();
-    match Source::of(archive, &job.found.item) {
+    match Source::of(archive, &job.found.item, spool) {
         Ok(source) => Ok(Task { job, source, watch }),
         Err(error) => Err(Box::new(Done { job, watch, written: Err(error) })),
     }
@@ -179,6 +186,7 @@ struct Lead<'a, 's> {
     results: Receiver<(usize, Done<'a>)>,
     stopped: &'s AtomicBool,
     most: usize,
+    spool: &'s Spool,
 }
 
 impl<'a> Lead<'a, '_> {
@@ -192,7 +200,7 @@ impl<'a> Lead<'a, '_> {
                 }
                 let is_stopped = self.stopped.load(Ordering::Relaxed);
                 let Some(job) = jobs.next().filter(|_| !is_stopped) else { break };
-                match begin(archive, job) {
+                match begin(archive, job, self.spool) {
                     Ok(task) => {
                         in_hand += 1;
                         held += task.source.held_bytes();

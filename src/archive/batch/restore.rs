@@ -117,6 +117,7 @@ fn run(
     clerk.record_refused(&mut archive);
     let crew = Crew {
         repository: workspace.repository.as_ref(),
+        spool: workspace.spool(),
         concurrent: options.concurrent,
         limit: options.timeout,
     };

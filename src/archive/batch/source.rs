@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::archive::lookup::{check_belongs, check_released, elsewhere, executable};
+use crate::archive::stored::Bytes;
 use crate::archive::{Archive, Origin};
 use crate::blob;
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::fs::{Folder, TempFile};
-use crate::git::Repository;
+use crate::fs::{Folder, Spool, TempFile};
+use crate::git::{Bytes as _, Repository};
 use crate::model::{Digester, Item};
 use crate::policy::Door;
 
@@ -22,7 +23,7 @@ const PARTS_FROM: u64 = 1 << 20;
 
 /// What an item's content can be made of.
 pub struct Source {
-    frame: Option<Vec<u8>>,
+    stored: Option<Bytes>,
     /// Why the archive cannot give it.
     damage: Option<Error>,
 }
@@ -38,22 +39,22 @@ pub struct Deadline {
 
 impl Source {
     /// What the archive has of `item`; git's own object is asked later.
-    pub fn of(archive: &mut Archive, item: &Item) -> Result<Self> {
+    pub fn of(archive: &mut Archive, item: &Item, spool: &Spool) -> Result<Self> {
         check_released(item, Door::Read)?;
         check_belongs(item)?;
         if item.artifact_row_id == 0 {
-            return Ok(Self { frame: None, damage: None });
+            return Ok(Self { stored: None, damage: None });
         }
-        match archive.frame(item) {
-            Ok(frame) => Ok(Self { frame: Some(frame), damage: None }),
-            Err(error @ Error::Damaged { .. }) => Ok(Self { frame: None, damage: Some(error) }),
+        match archive.bytes(item, spool) {
+            Ok(stored) => Ok(Self { stored: Some(stored), damage: None }),
+            Err(error @ Error::Damaged { .. }) => Ok(Self { stored: None, damage: Some(error) }),
             Err(error) => Err(error),
         }
     }
 
     /// Bytes of memory that it holds.
     pub fn held_bytes(&self) -> usize {
-        self.frame.as_ref().map_or(0, Vec::len)
+        self.stored.as_ref().map_or(0, Bytes::held_bytes)
     }
 
     /// The content in a temporary file in `folder`.
@@ -65,9 +66,9 @@ impl Source {
         deadline: Deadline,
     ) -> Result<(TempFile, Origin)> {
         let mut damage = self.damage;
-        if let Some(frame) = self.frame {
+        if let Some(stored) = self.stored {
             let mut temp = folder.temp(executable(item))?;
-            match decode(&frame, item, &mut temp, deadline) {
+            match write(&stored, item, &mut temp, deadline) {
                 Ok(()) => return Ok((temp, Origin::Archive)),
                 Err(error @ Error::Damaged { .. }) => damage = Some(error),
                 Err(error) => return Err(error),
@@ -83,11 +84,16 @@ impl Source {
     }
 }
 
-fn decode(frame: &[u8], item: &Item, temp: &mut TempFile, deadline: Deadline) -> Result<()> {
+fn write(stored: &Bytes, item: &Item, temp: &mut TempFile, deadline: Deadline) -> Result<()> {
     let mut damage = None;
     let filled = temp.fill(|out| {
         let mut out = Timed { out, deadline };
-        match blob::decode_to(frame, item.size_bytes, &item.sha256, &mut out) {
+        let decoded = match stored {
+            Bytes::Whole(bytes) => return out.write_all(bytes),
+            Bytes::Spooled(content) => return content.write_to(&mut out),
+            Bytes::Frame(frame) => blob::decode_to(frame, item.size_bytes, &item.sha256, &mut out),
+        };
+        match decoded {
             Err(Error::Io { source, .. }) => Err(source),
             Err(error) => {
                 damage = Some(error);

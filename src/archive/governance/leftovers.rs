@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::archive::journaled::frame_of;
+use crate::archive::stored::frame_of;
 use crate::archive::{Archive, ArchivePlace, Workspace};
 use crate::error::Result;
 use crate::model::shell_word;
@@ -63,7 +63,7 @@ fn forget_shared(archive: &mut Archive, probes: &mut Probes) -> Result<()> {
         for row in &rows {
             // A damaged one is for `fsck` to tell of.
             if let Ok(Some(frame)) = frame_of(&mut archive.catalog(), row.row_id, &row.sha256) {
-                probes.forget_found_in(&frame);
+                probes.forget_found_in(frame.own());
             }
         }
     }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use serde_json::json;
 
-use crate::archive::{Archive, Workspace, recovery};
+use crate::archive::{Archive, Workspace, recovery, runs};
 use crate::backend::Register;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
@@ -195,9 +195,10 @@ fn destroy(
             all.into_iter().filter(|it| it.state != ItemState::Purged).collect();
         let now = sharers.iter().find(|it| it.tombstone == subject).unwrap_or(item);
         check(now, &sharers, options.all_items, now.prune_requested, used.len())?;
+        runs::isolate(&mut transaction.catalog(), &[item.artifact_row_id])?;
         let mut register = transaction.register();
         if !register.close_request(matter.request.row_id, "done")?
-            || !register.erase(item.artifact_row_id, &sharers, &options.reason, &at)?
+            || !register.erase(&[(item.artifact_row_id, &sharers)], &options.reason, &at)?
         {
             let refusal = Refusal::ChangedMeanwhile;
             return Err(Error::refused(ACTION, subject.to_string(), refusal));

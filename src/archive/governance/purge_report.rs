@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::archive::journaled::{frame_of, record_of};
+use crate::archive::journaled::record_of;
+use crate::archive::stored::frame_of;
 use crate::archive::{Archive, Content, Workspace};
 use crate::backend::Scrub;
 use crate::error::{Error, Result};
@@ -160,13 +161,13 @@ pub(super) struct Search {
 pub(super) fn prepare(workspace: &Workspace, archive: &mut Archive, item: &Item) -> Result<Search> {
     let mut probes = Probes::default();
     // What is damaged is destroyed as well: it may be damaged in one byte.
-    let frame = match archive.catalog().frame(item.artifact_row_id) {
-        Ok(frame) => frame.map(|(frame, _)| frame),
+    let frame = match frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256) {
+        Ok(frame) => frame,
         Err(Error::Damaged { .. }) => None,
         Err(error) => return Err(error),
     };
     if let Some(frame) = frame {
-        probes.add(&frame);
+        probes.add(frame.own());
         match Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256) {
             Ok(content) => content.in_memory().into_iter().for_each(|bytes| probes.add(bytes)),
             Err(Error::Damaged { .. }) => {}
@@ -301,7 +302,7 @@ pub(super) fn again(
     }
     let sharers = archive.catalog().items_with(item.artifact_row_id)?;
     report.items = sharers.iter().map(purged_item).collect();
-    if frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)?.is_none() {
+    if archive.catalog().place(item.artifact_row_id)?.is_none() {
         report.erased.push(gone_from_tables(workspace));
     } else {
         let what = "content with this digest was let in again".to_owned();

@@ -403,3 +403,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn parts_hold_what_the_whole_holds() {
+    let policy = ContentPolicy::default();
+    let mut text = String::new();
+    for n in 0..40 {
+        text.push_str(&"some words that say nothing\n".repeat(37 * n % 200));
+        text.push_str(&"x".repeat(n * 11));
+        text.push_str(&format!(" token = {}\n", github("ghp")));
+    }
+    let utf16: Vec<u8> =
+        [0xFEFF_u16].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let binary = [b"\0\n".as_slice(), text.as_bytes()].concat();
+    for content in [text.as_bytes(), &utf16, &binary] {
+        let whole = policy.scan(Some("a"), content);
+        assert!(whole.len() >= 40, "{}", whole.len());
+        for part in [20_000, 32 << 10, 50_002, 1 << 20] {
+            let mut stream = Stream::new(&policy, "a");
+            let count = content.chunks(part).count();
+            let parts = content.chunks(part).enumerate();
+            let found = parts.flat_map(|(n, it)| stream.feed(it, n + 1 == count));
+            assert_eq!(found.collect::<Vec<_>>(), whole, "in parts of {part}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::archive::governance::leftovers::in_files;
 use crate::archive::governance::probe::Probes;
 use crate::archive::governance::purge_report::{gone_from_tables, scrubbed};
 use crate::archive::governance::{Spot, detail};
-use crate::archive::journaled::frame_of;
+use crate::archive::stored::frame_of;
 use crate::archive::{Archive, Content, Workspace, tree};
 use crate::error::Result;
 use crate::evidence::{Action, Event};
@@ -47,7 +47,7 @@ impl Search {
         for item in probed {
             let frame = frame_of(&mut archive.catalog(), item.artifact_row_id, &item.sha256)?;
             let Some(frame) = frame else { continue };
-            probes.add(&frame);
+            probes.add(frame.own());
             let content =
                 Content::of_frame(workspace.spool(), frame, item.size_bytes, item.sha256)?;
             if let Some(bytes) = content.in_memory() {

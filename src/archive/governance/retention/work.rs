@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::archive::governance::{Matter, detail, event_about, note_approvals, purge};
 use crate::archive::journaled::{Deed, Transaction};
+use crate::archive::runs;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::model::{Approval, EntryId, GovernedAction, Item, RequestState, RetentionRun};
@@ -74,10 +75,16 @@ impl Work<'_> {
         }
         for (item, sharers) in &contents {
             purge::check(item, sharers, true, true, self.used.len())?;
-            let mut register = transaction.register();
-            if !register.erase(item.artifact_row_id, sharers, &self.options.reason, at)? {
-                return Err(mismatch(self.plan, format!("{} is held", item.tombstone)));
-            }
+        }
+        let rows: Vec<i64> = artifacts.into_iter().collect();
+        runs::isolate(&mut transaction.catalog(), &rows)?;
+        let all: Vec<(i64, &[Item])> =
+            contents.iter().map(|(item, sharers)| (item.artifact_row_id, &**sharers)).collect();
+        let mut register = transaction.register();
+        if !register.erase(&all, &self.options.reason, at)? {
+            return Err(mismatch(self.plan, "some of it is held"));
+        }
+        for (_, sharers) in &contents {
             for gone in sharers {
                 // Whoever asked to destroy it alone has nothing left to ask for.
                 let subject = gone.tombstone.to_string();

@@ -1,0 +1,176 @@
+//! The bytes of artifacts, read out of the runs in which they are stored.
+//!
+//! Promises: nothing is given out that was not hashed; a run whose members are read one after the
+//! other is fetched and decoded once; a large artifact is never whole in memory.
+
+use std::io::{self, Write};
+
+use crate::backend::{Catalog, Place};
+use crate::blob::{self, Decoder, Frame, RunReader};
+use crate::error::{Error, Refusal, Result};
+use crate::fs::Spool;
+use crate::model::{Digest, Item};
+
+use super::{Archive, Content};
+
+/// A run of several artifacts that was read last.
+pub(super) struct OpenRun {
+    run: i64,
+    reader: RunReader,
+}
+
+/// An item's bytes, as far as they were decoded.
+pub(super) enum Bytes {
+    /// Still to be decoded, on any thread.
+    Frame(Frame),
+    /// Decoded and hashed.
+    Whole(Vec<u8>),
+    /// The same, too many for memory.
+    Spooled(Content),
+}
+
+impl Bytes {
+    /// Bytes of memory that it takes.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.held_bytes(),
+            Self::Whole(bytes) => bytes.len(),
+            Self::Spooled(_) => 0,
+        }
+    }
+}
+
+impl Archive {
+    /// The bytes of an item, checked against its size and SHA-256.
+    pub fn content(&mut self, item: &Item, spool: &Spool) -> Result<Content> {
+        let place = self.catalog().place(item.artifact_row_id)?.ok_or_else(|| purged(item))?;
+        let (size_bytes, sha256) = (item.size_bytes, item.sha256);
+        if place.members > 1 {
+            let content = self.member(place, size_bytes, &sha256)?;
+            if spool.gives_memory(size_bytes) {
+                return Ok(Content::of_verified(content.to_vec(), sha256));
+            }
+            let write =
+                |out: &mut dyn Write| out.write_all(content).map_err(Error::io("write", "spool"));
+            return Ok(Content::put(spool, write)?.0);
+        }
+        if place.pieces == 1 {
+            let frame = frame_at(&mut self.catalog(), place, &sha256)?;
+            return Content::of_frame(spool, frame, size_bytes, sha256);
+        }
+        let catalog = &mut self.catalog();
+        let stream = |out: &mut dyn Write| {
+            decode_pieces(catalog, place, size_bytes, &sha256, &mut |part| out.write_all(part))
+        };
+        Ok(Content::put(spool, stream)?.0)
+    }
+
+    /// The bytes of an item for whoever decodes them elsewhere, where that is worth it.
+    pub(super) fn bytes(&mut self, item: &Item, spool: &Spool) -> Result<Bytes> {
+        let place = self.catalog().place(item.artifact_row_id)?.ok_or_else(|| purged(item))?;
+        if place.members > 1 {
+            let content = self.member(place, item.size_bytes, &item.sha256)?;
+            return Ok(Bytes::Whole(content.to_vec()));
+        }
+        if place.pieces > 1 {
+            return self.content(item, spool).map(Bytes::Spooled);
+        }
+        frame_at(&mut self.catalog(), place, &item.sha256).map(Bytes::Frame)
+    }
+
+    /// Decodes and hashes an artifact, in little memory; `false` when it was purged.
+    pub fn check_artifact(
+        &mut self,
+        artifact: i64,
+        size_bytes: u64,
+        sha256: &Digest,
+    ) -> Result<bool> {
+        let Some(place) = self.catalog().place(artifact)? else { return Ok(false) };
+        if place.members > 1 {
+            return self.member(place, size_bytes, sha256).map(|_| true);
+        }
+        let catalog = &mut self.catalog();
+        decode_pieces(catalog, place, size_bytes, sha256, &mut |_| Ok(())).map(|()| true)
+    }
+
+    /// The content of an artifact that is small enough for memory, hashed; `None` when it was purged.
+    pub(super) fn artifact_content(
+        &mut self,
+        artifact: i64,
+        size_bytes: u64,
+        sha256: &Digest,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(place) = self.catalog().place(artifact)? else { return Ok(None) };
+        if place.members > 1 {
+            return Ok(Some(self.member(place, size_bytes, sha256)?.to_vec()));
+        }
+        let frame = frame_at(&mut self.catalog(), place, sha256)?;
+        blob::decode(&frame, size_bytes, sha256).map(Some)
+    }
+
+    /// A member of a run of several, out of the run that is open, or is opened now.
+    fn member(&mut self, place: Place, size_bytes: u64, sha256: &Digest) -> Result<&[u8]> {
+        if self.open_run.as_ref().is_none_or(|it| it.run != place.run) {
+            let reader = RunReader::new(self.catalog().piece(place.run, 0)?)?;
+            self.open_run = Some(OpenRun { run: place.run, reader });
+        }
+        let open = self.open_run.as_mut().expect("it was opened above");
+        open.reader.member((place.offset, place.length), size_bytes, sha256)
+    }
+}
+
+pub(super) fn purged(item: &Item) -> Error {
+    Error::refused("restore", item.tombstone.to_string(), Refusal::Purged)
+}
+
+/// The stored bytes of an artifact up to its own end; `None` when it was purged.
+pub(super) fn frame_of(
+    catalog: &mut Catalog<'_>,
+    artifact: i64,
+    sha256: &Digest,
+) -> Result<Option<Frame>> {
+    let Some(place) = catalog.place(artifact)? else { return Ok(None) };
+    frame_at(catalog, place, sha256).map(Some)
+}
+
+fn frame_at(catalog: &mut Catalog<'_>, place: Place, sha256: &Digest) -> Result<Frame> {
+    let mut stored = catalog.piece(place.run, 0)?;
+    for n in 1..place.pieces {
+        stored.extend_from_slice(&catalog.piece(place.run, n)?);
+    }
+    let outside = || {
+        let why = "it does not say where in its run it stands";
+        Error::damaged("artifact", sha256.to_string(), why)
+    };
+    Frame::of_run(stored, place.offset, place.length).ok_or_else(outside)
+}
+
+/// Decodes and hashes an artifact inside a transaction, in little memory; `false` when it was purged.
+pub(super) fn check_stored(
+    catalog: &mut Catalog<'_>,
+    artifact: i64,
+    size_bytes: u64,
+    sha256: &Digest,
+) -> Result<bool> {
+    let Some(place) = catalog.place(artifact)? else { return Ok(false) };
+    decode_pieces(catalog, place, size_bytes, sha256, &mut |_| Ok(())).map(|()| true)
+}
+
+/// Hands on what an artifact decodes to, piece by piece.
+fn decode_pieces(
+    catalog: &mut Catalog<'_>,
+    place: Place,
+    size_bytes: u64,
+    sha256: &Digest,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<()> {
+    let mut decoder = Decoder::new(place.offset, size_bytes, *sha256)?;
+    let mut left = place.offset.saturating_add(place.length);
+    for n in 0..place.pieces {
+        let piece = catalog.piece(place.run, n)?;
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+        decoder.feed(&piece[..len], each)?;
+        left -= len as u64;
+    }
+    decoder.finish()
+}

@@ -1,0 +1,8 @@
+-- Large content on its way in, until its digest is known.
+CREATE TABLE IF NOT EXISTS upload (
+  run_id BIGINT NOT NULL PRIMARY KEY REFERENCES run(id),
+  name {digest} NOT NULL,
+  at {key} NOT NULL
+){table};
+
+CREATE UNIQUE INDEX IF NOT EXISTS upload_name ON upload (name);

@@ -1,0 +1,75 @@
+//! Uploads: large content on its way in, piece by piece, until its digest is known.
+
+use crate::error::Result;
+use crate::model::Digest;
+
+use super::Catalog;
+
+/// An upload that was begun.
+#[derive(Debug, Clone)]
+pub struct UploadRow {
+    /// The run that its pieces are in.
+    pub run: i64,
+    /// When it was begun, RFC 3339.
+    pub at: String,
+}
+
+impl Catalog<'_> {
+    /// The upload of this name, if one was begun and not ended.
+    pub fn upload(&mut self, name: &Digest) -> Result<Option<i64>> {
+        let sql = "SELECT run_id FROM upload WHERE name = ?";
+        let rows = self.driver.query(sql, &[name.as_bytes().as_slice().into()])?;
+        rows.first().map(|row| row.int(0)).transpose()
+    }
+
+    /// Every upload, the oldest first.
+    pub fn uploads(&mut self) -> Result<Vec<UploadRow>> {
+        let rows = self.driver.query("SELECT run_id, at FROM upload ORDER BY run_id", &[])?;
+        let upload =
+            |row: &super::Row| Ok(UploadRow { run: row.int(0)?, at: row.text(1)?.to_owned() });
+        rows.iter().map(upload).collect()
+    }
+
+    /// Begins an upload of so many pieces with the first of them; the row of its run.
+    pub fn begin_upload(
+        &mut self,
+        name: &Digest,
+        pieces: u64,
+        first: &[u8],
+        at: &str,
+    ) -> Result<i64> {
+        let run = self.new_row("run")?;
+        // The digest of stored bytes that are still to come is not known: it is that of the first.
+        self.driver.execute(
+            "INSERT INTO run (id, members, stored_sha256, bytes, pieces) VALUES (?, 1, ?, ?, ?)",
+            &[
+                run.into(),
+                Digest::of(first).as_bytes().as_slice().into(),
+                first.into(),
+                pieces.into(),
+            ],
+        )?;
+        self.driver.execute(
+            "INSERT INTO upload (run_id, name, at) VALUES (?, ?, ?)",
+            &[run.into(), name.as_bytes().as_slice().into(), at.into()],
+        )?;
+        Ok(run)
+    }
+
+    /// Adds a piece, counted from 0, to a run that is uploaded.
+    pub fn add_piece(&mut self, run: i64, n: u64, bytes: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO run_piece (run_id, n, bytes) VALUES (?, ?, ?)";
+        self.driver.execute(sql, &[run.into(), n.into(), bytes.into()]).map(|_| ())
+    }
+
+    /// How many pieces of a run there are.
+    pub fn pieces_there(&mut self, run: i64) -> Result<u64> {
+        let sql = "SELECT COUNT(*) FROM run_piece WHERE run_id = ?";
+        Ok(self.driver.query(sql, &[run.into()])?[0].unsigned(0)? + 1)
+    }
+
+    /// Ends an upload: its run is an artifact's by now, or is given up.
+    pub fn end_upload(&mut self, run: i64) -> Result<()> {
+        self.driver.execute("DELETE FROM upload WHERE run_id = ?", &[run.into()]).map(|_| ())
+    }
+}

@@ -114,7 +114,7 @@ impl Screen {
                 let seen = upload::judge(workspace, repository, candidate, &mut |content| {
                     let hasher = repository.blob_hasher(content.size_bytes());
                     let nowhere = &mut Measured::default();
-                    large::take_in(content, hasher, Some(&policy), &path, nowhere)
+                    large::take_in(content, Some(hasher), Some(&policy), &path, nowhere)
                 })?;
                 self.note(&candidate.path, seen.credentials);
             }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record};
-use crate::git::{IndexScope, Repository};
+use crate::git::{Bytes as _, IndexScope, Repository};
 use crate::model::{Actor, GitOid, Item, Reason, RepoLabel, RepoPath};
 use crate::tombstone::{self, Tombstone};
 
+use super::intake::large::LARGE_BYTES;
 use super::journaled::Archive;
 use super::reconcile::{Evidence, Plan, Planned, ReconcileReport, Stubs};
-use super::{Workspace, language, lookup, runs};
+use super::{Content, Workspace, language, lookup, runs, upload};
 
 const ACTION: &str = "reconcile";
 
@@ -67,23 +68,30 @@ fn take_in(
     }
     let item = item_of(stub, label);
     let Some(content) = lookup::from_git(workspace, &item)? else { return Ok(None) };
+    put_in(archive, &content).map(Some)
+}
+
+/// Writes content of which the archive has nothing true; its row, and how many bytes it stores.
+fn put_in(archive: &mut Archive, content: &Content) -> Result<(i64, u64)> {
+    let (sha256, size_bytes) = (content.sha256(), content.size_bytes());
+    if size_bytes > LARGE_BYTES {
+        let stored = upload::send(archive, content)?.finish(archive, sha256, size_bytes, None)?;
+        return Ok((stored.row, stored.length));
+    }
     let encoded = content.encode()?;
-    let stored_bytes = encoded.frame.len() as u64;
     archive.add_artifacts(|catalog, now| {
-        let row = match catalog.artifact(&stub.sha256)? {
+        let (frame, frame_sha256) = (&encoded.frame, &encoded.frame_sha256);
+        let row = match catalog.artifact(&sha256)? {
             Some(row) => {
-                runs::replace(catalog, row, &encoded.frame, &encoded.frame_sha256)?;
+                runs::replace(catalog, row, frame, frame_sha256)?;
                 row
             }
-            None => catalog.add_artifact(
-                &stub.sha256,
-                encoded.size_bytes,
-                &encoded.frame,
-                &encoded.frame_sha256,
-                &now.to_string(),
-            )?,
+            None => {
+                let at = now.to_string();
+                catalog.add_artifact(&sha256, size_bytes, frame, frame_sha256, &at)?
+            }
         };
-        Ok(Some((row, stored_bytes)))
+        Ok((row, frame.len() as u64))
     })
 }
 

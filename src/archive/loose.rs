@@ -103,6 +103,7 @@ fn take_in(
                 sha256,
                 size_bytes: encoded.size_bytes,
                 stored_bytes: stored.length,
+                is_read_back: false,
                 deduplicated: !stored.is_new,
                 on_disk: sha256,
                 tombstone: TombstoneId::derive(&options.label, path, &sha256),

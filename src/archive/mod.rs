@@ -44,6 +44,7 @@ pub mod segments;
 mod selection;
 mod sign;
 mod smoke;
+mod sound;
 mod status;
 mod store;
 mod stored;

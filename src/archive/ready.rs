@@ -42,6 +42,8 @@ pub struct Ready {
     pub stored_bytes: u64,
     /// Whether the archive had the content before.
     pub deduplicated: bool,
+    /// Whether its stored bytes were read back out of the archive already.
+    pub is_read_back: bool,
     /// SHA-256 of what stands in the work tree.
     pub on_disk: Digest,
     /// The item's id.
@@ -112,6 +114,8 @@ pub(super) struct Stored {
     pub length: u64,
     /// Whether it came in with this deed.
     pub is_new: bool,
+    /// Whether its stored bytes were read back since they came in, or found to be true.
+    pub is_read_back: bool,
 }
 
 /// Where the files arrive that are taken in, and go into the archive.
@@ -208,8 +212,7 @@ impl Taker for Desk<'_> {
         match sent {
             Some(sent) if self.screen.refuses() => sent.abandon(self.archive)?,
             Some(sent) => {
-                let path = candidate.path.to_string();
-                let stored = sent.finish(self.archive, sha256, size_bytes, &path)?;
+                let stored = sent.finish(self.archive, sha256, size_bytes, None)?;
                 self.stored.insert(sha256, stored);
             }
             None => {}
@@ -248,7 +251,7 @@ impl Desk<'_> {
             Err(error) => return Err(error),
         }
         let length = self.archive.catalog().place(row)?.map_or(0, |place| place.length);
-        self.stored.insert(sha256, Stored { row, length, is_new: false });
+        self.stored.insert(sha256, Stored { row, length, is_new: false, is_read_back: true });
         Ok(true)
     }
 
@@ -262,7 +265,7 @@ impl Desk<'_> {
         let (path, workspace) = (candidate.path.to_string(), self.workspace);
         let stream = |content: &dyn Parts, upload: &mut dyn Upload| {
             let hasher = repository.blob_hasher(content.size_bytes());
-            large::take_in(content, hasher, intake.policy, &path, upload)
+            large::take_in(content, Some(hasher), intake.policy, &path, upload)
         };
         let mut sent: Option<Sent> = None;
         let seen = upload::judge(workspace, repository, candidate, &mut |content| {
@@ -281,13 +284,13 @@ impl Desk<'_> {
                     return Ok(streamed);
                 }
             }
-            let mut upload = Sent::begin(self.archive, &candidate.oid, size_bytes)?;
+            let mut upload = Sent::begin(self.archive, candidate.oid.as_bytes(), size_bytes)?;
             let progress = self.progress;
             let mut streamed = stream(content, &mut upload.line(self.archive, progress));
             if upload.is_resumed() && matches!(streamed, Err(Error::Damaged { .. })) {
                 // What came in earlier is no part of this.
                 upload.abandon(self.archive)?;
-                upload = Sent::begin(self.archive, &candidate.oid, size_bytes)?;
+                upload = Sent::begin(self.archive, candidate.oid.as_bytes(), size_bytes)?;
                 streamed = stream(content, &mut upload.line(self.archive, progress));
             }
             sent = Some(upload);
@@ -322,6 +325,30 @@ impl Desk<'_> {
             Ok(written)
         })?;
         self.stored.extend(written);
+        share.iter().try_for_each(|(incoming, run)| match run {
+            Some(run) => self.read_back(incoming, run),
+            None => Ok(()),
+        })
+    }
+
+    /// Reads a run back out of the archive. Its bytes have been decoded and compared with the content;
+    /// that they are the same is seen by their digest.
+    fn read_back(&mut self, incoming: &[Incoming], run: &Run) -> Result<()> {
+        let mut members = incoming.iter().filter(|it| it.alone.is_none());
+        let Some(first) = members.clone().find_map(|it| self.stored.get(&it.sha256)) else {
+            return Ok(());
+        };
+        let mut catalog = self.archive.catalog();
+        let Some(place) = catalog.place(first.row)? else { return Ok(()) };
+        let is_same = Digest::of(&catalog.piece(place.run, 0)?) == run.sha256;
+        // Part of it was there meanwhile: then it is another run, and each is read by itself.
+        if place.members == run.lengths.len() as u64 && is_same {
+            for member in members.by_ref() {
+                if let Some(stored) = self.stored.get_mut(&member.sha256) {
+                    stored.is_read_back = true;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -344,6 +371,7 @@ impl Desk<'_> {
                 size_bytes: file.size_bytes,
                 stored_bytes: stored.length,
                 // Of several files with the same content the first brought it.
+                is_read_back: stored.is_read_back,
                 deduplicated: !stored.is_new || !first.insert(file.sha256),
                 on_disk: file.on_disk,
                 tombstone: TombstoneId::derive(&self.options.label, &candidate.path, &file.sha256),
@@ -396,7 +424,7 @@ fn write_run(
         }
     };
     let stored = |(row, it): (i64, NewMember<'_>)| {
-        (it.sha256, Stored { row, length: it.length, is_new: true })
+        (it.sha256, Stored { row, length: it.length, is_new: true, is_read_back: false })
     };
     written.extend(rows.into_iter().zip(left).map(stored));
     Ok(written)
@@ -419,12 +447,12 @@ pub(super) fn add(
     let Some(row) = catalog.artifact(&sha256)? else {
         let at = now.to_string();
         let row = catalog.add_artifact(&sha256, size_bytes, frame, frame_sha256, &at)?;
-        return Ok(Stored { row, length, is_new: true });
+        return Ok(Stored { row, length, is_new: true, is_read_back: false });
     };
     match check_stored(catalog, row, size_bytes, &sha256) {
         Ok(true) => {
             let length = catalog.place(row)?.map_or(length, |place| place.length);
-            Ok(Stored { row, length, is_new: false })
+            Ok(Stored { row, length, is_new: false, is_read_back: false })
         }
         Ok(false) => {
             let is_long = size_bytes >= LEDGER_BYTES;
@@ -433,21 +461,21 @@ pub(super) fn add(
             }
             runs::replace(catalog, row, frame, frame_sha256)?;
             catalog.set_unpurged(row)?;
-            Ok(Stored { row, length, is_new: true })
+            Ok(Stored { row, length, is_new: true, is_read_back: false })
         }
         // The true bytes are at hand: they take the place of the damaged ones.
         Err(Error::Damaged { .. }) => {
             runs::replace(catalog, row, frame, frame_sha256)?;
-            Ok(Stored { row, length, is_new: false })
+            Ok(Stored { row, length, is_new: false, is_read_back: false })
         }
         Err(error) => Err(error),
     }
 }
 
-/// Reads every artifact back out of the archive and hashes it: nothing in the tree is touched
-/// before that.
+/// Reads every artifact back out of the archive and hashes it, unless its run was: nothing in the
+/// tree is touched before that.
 pub fn read_back(archive: &mut Archive, ready: &[Ready]) -> Result<()> {
-    let mut files: Vec<&Ready> = ready.iter().collect();
+    let mut files: Vec<&Ready> = ready.iter().filter(|file| !file.is_read_back).collect();
     // Members of one run one behind the other.
     files.sort_by_key(|file| file.artifact_id);
     files.dedup_by_key(|file| file.artifact_id);

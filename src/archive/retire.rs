@@ -177,6 +177,7 @@ fn record(
 ) -> Result<(Vec<Item>, Vec<Deed>)> {
     let at = transaction.now.to_string();
     let mut batches: BTreeMap<Reason, i64> = BTreeMap::new();
+    let mut items = Vec::with_capacity(ready.len());
     let mut deeds = Vec::with_capacity(ready.len() + 1);
     let mut catalog = transaction.catalog();
     for file in ready {
@@ -197,7 +198,7 @@ fn record(
             }
         };
         let (kind, language) = language::guess(&file.candidate.path);
-        let row = catalog.put_item(&NewItem {
+        items.push(NewItem {
             tombstone: file.tombstone,
             batch_id,
             artifact_id: file.artifact_id,
@@ -208,7 +209,10 @@ fn record(
             language: options.language.as_deref().or(language),
             restricted: options.restricted,
             delete_after: options.delete_after.as_deref(),
-        })?;
+        });
+    }
+    for (file, row) in ready.iter().zip(catalog.put_items(&items)?) {
+        let notes = options.notes_of(&file.candidate.path);
         for tag in &notes.tags {
             catalog.add_tag(row, tag)?;
         }

@@ -470,7 +470,8 @@ impl Taker for Trial<'_> {
         let seen = upload::judge(self.workspace, repository, candidate, &mut |content| {
             let hasher = repository.blob_hasher(content.size_bytes());
             let mut measured = Measured { compresses: true, length: 0 };
-            let streamed = large::take_in(content, hasher, intake.policy, &path, &mut measured);
+            let streamed =
+                large::take_in(content, Some(hasher), intake.policy, &path, &mut measured);
             length = measured.length;
             streamed
         })?;

@@ -58,11 +58,8 @@ impl Archive {
             let frame = frame_at(&mut self.catalog(), place, &sha256)?;
             return Content::of_frame(spool, frame, size_bytes, sha256);
         }
-        let catalog = &mut self.catalog();
-        let stream = |out: &mut dyn Write| {
-            decode_pieces(catalog, place, size_bytes, &sha256, &mut |part| out.write_all(part))
-        };
-        Ok(Content::put(spool, stream)?.0)
+        let content = self.large_content(item.artifact_row_id, size_bytes, &sha256, spool)?;
+        content.ok_or_else(|| purged(item))
     }
 
     /// The bytes of an item for whoever decodes them elsewhere, where that is worth it.
@@ -106,6 +103,22 @@ impl Archive {
         }
         let frame = frame_at(&mut self.catalog(), place, sha256)?;
         blob::decode(&frame, size_bytes, sha256).map(Some)
+    }
+
+    /// The content of an artifact that is too large for memory, hashed; `None` when it was purged.
+    pub(super) fn large_content(
+        &mut self,
+        artifact: i64,
+        size_bytes: u64,
+        sha256: &Digest,
+        spool: &Spool,
+    ) -> Result<Option<Content>> {
+        let catalog = &mut self.catalog();
+        let Some(place) = catalog.place(artifact)? else { return Ok(None) };
+        let stream = |out: &mut dyn Write| {
+            decode_pieces(catalog, place, size_bytes, sha256, &mut |part| out.write_all(part))
+        };
+        Ok(Some(Content::put(spool, stream)?.0))
     }
 
     /// A member of a run of several, out of the run that is open, or is opened now.

@@ -12,12 +12,18 @@ use crate::evidence::Segment;
 use crate::fs::{self as files, Executable, Folder, Seen, TempFile, There};
 use crate::git::{Bytes as _, Repository};
 use crate::logging::Timer;
-use crate::model::{Digest, RepoPath, names_git_folder};
+use crate::model::{Digest, GitOid, RepoPath, names_git_folder};
 
 use super::Content;
 
 /// So many folders are open at once at most: each takes a descriptor.
 const OPEN_FOLDERS: usize = 128;
+
+/// From so many blobs on, one pack is cheaper than an object file for each.
+const MANY_BLOBS: usize = 32;
+
+/// Larger blobs are no stubs: git writes them as it is set to.
+const SMALL_BYTES: usize = 4096;
 
 /// What a path shall hold.
 #[derive(Debug, Clone)]
@@ -283,6 +289,27 @@ fn place(
     }
 }
 
+/// Writes what is to be staged into one pack, where that is worth it. Where it fails, git writes each
+/// object when it stages it, and says what is wrong.
+fn pack_stubs(
+    repository: &Repository,
+    steps: &[Step],
+    wanted: &[(RepoPath, Option<(u32, GitOid)>)],
+) {
+    let mut blobs: Vec<(GitOid, &[u8])> = Vec::new();
+    for (step, (_, entry)) in steps.iter().zip(wanted) {
+        let bytes = step.after.staged().and_then(|content| content.in_memory());
+        if let (Some((_, oid)), Some(bytes)) = (entry, bytes)
+            && bytes.len() <= SMALL_BYTES
+        {
+            blobs.push((*oid, bytes));
+        }
+    }
+    if blobs.len() >= MANY_BLOBS {
+        let _ = repository.write_pack(&blobs);
+    }
+}
+
 /// Stages everything at once. Where git's own reading of the work tree gives another entry than
 /// was meant, the exact one is set: with fileMode=false a stub would stay executable, with autocrlf
 /// a restored CRLF file would be converted.
@@ -307,6 +334,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
         let oid = repository.hash_blob(bytes)?;
         wanted.push((path.clone(), Some((0o100_644, oid))));
     }
+    pack_stubs(repository, steps, &wanted);
     let mut wrong = repository.stage_as(&wanted)?;
     let left_to_git = |path: &RepoPath| {
         let step = steps.iter().find(|step| step.path == *path);

@@ -13,7 +13,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::git::Repository;
 use crate::model::{CloneId, Digest, GitOid};
 use crate::policy::content::Match;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 
 use super::detach;
 use super::intake::large::{self, Parts, Streamed, Upload};
@@ -91,7 +91,8 @@ pub(super) fn judge(
     let on_disk = OnDisk::open(&path)?;
     let size_bytes = on_disk.size_bytes;
     let streamed = stream(&on_disk)?;
-    let (sha256, oid, credentials) = (streamed.sha256, streamed.oid, streamed.credentials);
+    let (sha256, credentials) = (streamed.sha256, streamed.credentials);
+    let oid = streamed.oid.unwrap_or(candidate.oid);
     let large = Large { sha256, size_bytes, oid, on_disk: sha256, differs: false, credentials };
     if let Some(pointer) = pointer_of(repository, candidate)? {
         let is_named = detach::pointer(&sha256, size_bytes) == pointer;
@@ -163,9 +164,9 @@ pub(super) struct Line<'a> {
 }
 
 impl Sent {
-    /// An upload of `size_bytes` bytes of what git calls `oid`; goes on with what was interrupted.
-    pub fn begin(archive: &mut Archive, oid: &GitOid, size_bytes: u64) -> Result<Self> {
-        let name = name_of(archive.writer, oid, size_bytes);
+    /// An upload of `size_bytes` bytes that are known as `key`; goes on with what was interrupted.
+    pub fn begin(archive: &mut Archive, key: &[u8], size_bytes: u64) -> Result<Self> {
+        let name = name_of(archive.writer, key, size_bytes);
         let run = archive.catalog().upload(&name)?;
         let there = run.map_or(Ok(0), |run| archive.catalog().pieces_there(run))?;
         let (parts, share) = (large::parts_of(size_bytes), Vec::new());
@@ -195,45 +196,50 @@ impl Sent {
         Ok(())
     }
 
-    /// Makes what came in the bytes of an artifact with this content.
+    /// The run that came in, and how many bytes it stores; it still counts as an upload.
+    pub fn run(mut self, archive: &mut Archive) -> Result<(i64, u64)> {
+        self.write(archive)?;
+        let gone = || Error::damaged("upload", "content", "nothing of it came in");
+        Ok((self.run.ok_or_else(gone)?, self.length))
+    }
+
+    /// Makes what came in the bytes of an artifact with this content, as of `at` (RFC 3339) or now.
     pub fn finish(
-        mut self,
+        self,
         archive: &mut Archive,
         sha256: Digest,
         size_bytes: u64,
-        path: &str,
+        at: Option<&str>,
     ) -> Result<Stored> {
-        self.write(archive)?;
-        let length = self.length;
-        let gone = || Error::damaged("upload", path, "nothing of it came in");
-        let run = self.run.ok_or_else(gone)?;
+        let (run, length) = self.run(archive)?;
         archive.add_artifacts(|catalog, now| {
             let Some(row) = catalog.artifact(&sha256)? else {
-                let at = now.to_string();
-                let member = NewMember { sha256, size_bytes, length, at: &at };
+                let now = now.to_string();
+                let at = at.unwrap_or(&now);
+                let member = NewMember { sha256, size_bytes, length, at };
                 let row = catalog.add_members(run, &[member])?[0];
                 catalog.end_upload(run)?;
-                return Ok(Stored { row, length, is_new: true });
+                return Ok(Stored { row, length, is_new: true, is_read_back: false });
             };
             let was_purged = match check_stored(catalog, row, size_bytes, &sha256) {
                 Ok(true) => {
                     // Somebody else was faster.
                     catalog.end_upload(run)?;
-                    return Ok(Stored { row, length, is_new: false });
+                    return Ok(Stored { row, length, is_new: false, is_read_back: false });
                 }
                 Ok(false) => true,
                 Err(Error::Damaged { .. }) => false,
                 Err(error) => return Err(error),
             };
             if was_purged && size_bytes >= LEDGER_BYTES && catalog.is_in_ledger(&sha256)? {
-                return Err(Error::refused(ACTION, path, Refusal::InLedger));
+                return Err(Error::refused(ACTION, sha256.to_string(), Refusal::InLedger));
             }
             runs::take_over(catalog, row, run, length)?;
             if was_purged {
                 catalog.set_unpurged(row)?;
             }
             catalog.end_upload(run)?;
-            Ok(Stored { row, length, is_new: was_purged })
+            Ok(Stored { row, length, is_new: was_purged, is_read_back: false })
         })
     }
 
@@ -283,9 +289,22 @@ impl Upload for Line<'_> {
     }
 }
 
+/// Sends content that is too large to be compressed at once, and was hashed before.
+pub(super) fn send(archive: &mut Archive, content: &Content) -> Result<Sent> {
+    let sha256 = content.sha256();
+    let mut sent = Sent::begin(archive, sha256.as_bytes(), Parts::size_bytes(content))?;
+    let line = &mut sent.line(archive, &Silent);
+    let streamed = large::take_in(content, None, None, "content", line)?;
+    if streamed.sha256 != sha256 {
+        sent.abandon(archive)?;
+        return Err(Error::damaged("content", sha256.to_string(), "it changed on its way"));
+    }
+    Ok(sent)
+}
+
 /// The name of an upload: of two clones that send the same file each has its own.
-fn name_of(writer: Option<CloneId>, oid: &GitOid, size_bytes: u64) -> Digest {
+fn name_of(writer: Option<CloneId>, key: &[u8], size_bytes: u64) -> Digest {
     let writer = writer.map(|it| it.as_bytes().to_vec()).unwrap_or_default();
-    let parts = [b"upload".as_slice(), &writer, oid.as_bytes(), &size_bytes.to_be_bytes()];
+    let parts = [b"upload".as_slice(), &writer, key, &size_bytes.to_be_bytes()];
     Digest::of(&parts.concat())
 }

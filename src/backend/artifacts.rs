@@ -278,6 +278,43 @@ impl Catalog<'_> {
         digest_of(rows.first().ok_or_else(gone)?, 0)
     }
 
+    /// The artifacts after the row `after`, each with its place; `None` where it was purged, an error
+    /// where its run is gone. At most `limit`.
+    pub fn members_after(
+        &mut self,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<(Member, Option<Place>)>> {
+        let page = format!("SELECT * FROM artifact_row WHERE id > ? ORDER BY id LIMIT {limit}");
+        let sql = format!(
+            "SELECT a.id, a.sha256, a.size_bytes, a.run_offset, a.run_length, a.purged_at,
+               a.run_id, r.pieces, r.members
+             FROM ({page}) a LEFT JOIN run r ON r.id = a.run_id ORDER BY a.id"
+        );
+        let member = |row: &super::Row| {
+            let member = Member {
+                artifact: row.int(0)?,
+                sha256: digest_of(row, 1)?,
+                size_bytes: row.unsigned(2)?,
+                offset: row.unsigned(3)?,
+                length: row.unsigned(4)?,
+            };
+            if !row.is_null(5) {
+                return Ok((member, None));
+            }
+            let place = Place {
+                // A row that is gone has no pieces.
+                run: row.int_or_null(6)?.unwrap_or(0),
+                pieces: row.int_or_null(7)?.and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
+                members: row.int_or_null(8)?.and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
+                offset: member.offset,
+                length: member.length,
+            };
+            Ok((member, Some(place)))
+        };
+        self.driver.query(&sql, &[after.into()])?.iter().map(member).collect()
+    }
+
     /// All artifacts after the row `after`: row, digest, size, whether purged; at most `limit`.
     pub fn artifacts(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, Digest, u64, bool)>> {
         let sql = "SELECT id, sha256, size_bytes, purged_at FROM artifact_row

@@ -7,6 +7,7 @@ use crate::model::{
     DeedId, Digest, FileMode, GitOid, Item, ItemKind, ItemState, Reason, RepoPath, TombstoneId,
 };
 
+use super::driver::insert_rows;
 use super::filter::{ItemFilter, Page};
 use super::{Driver, LATEST_VERSION, Row, Value};
 
@@ -153,40 +154,23 @@ impl<'a> Catalog<'a> {
 
     /// Writes an item, or moves the one that is there to this batch; returns its row.
     pub fn put_item(&mut self, item: &NewItem<'_>) -> Result<i64> {
-        let key = item.tombstone.as_bytes().as_slice();
-        let found =
-            self.driver.query("SELECT id FROM item_row WHERE tombstone = ?", &[key.into()])?;
-        if let Some(row) = found.first() {
-            let id = row.int(0)?;
-            // Restriction only ever tightens here; loosening is a matter of governance. The mode is
-            // no part of the id: the file may have become executable since.
-            self.driver.execute(
-                "UPDATE item_row SET batch_id = ?, artifact_id = ?, git_blob = ?, mode = ?,
-                   kind = ?, language = ?, hidden = 0, restored_at = NULL,
-                   restricted = CASE WHEN restricted = 1 THEN 1 ELSE ? END,
-                   delete_after = COALESCE(?, delete_after) WHERE id = ?",
-                &[
-                    item.batch_id.into(),
-                    item.artifact_id.into(),
-                    item.git_blob.as_bytes().into(),
-                    mode_number(item.mode).into(),
-                    item.kind.as_str().into(),
-                    item.language.into(),
-                    i64::from(item.restricted).into(),
-                    item.delete_after.into(),
-                    id.into(),
-                ],
-            )?;
-            return Ok(id);
-        }
-        let id = self.new_row("item_row")?;
-        self.driver.execute(
-            "INSERT INTO item_row (id, tombstone, batch_id, artifact_id, path, path_hash, git_blob,
-               mode, kind, language, restricted, delete_after, hidden)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-            &[
+        self.put_items(std::slice::from_ref(item)).map(|rows| rows[0])
+    }
+
+    /// The same of many.
+    pub fn put_items(&mut self, items: &[NewItem<'_>]) -> Result<Vec<i64>> {
+        let known = self.rows_of(items)?;
+        let (mut rows, mut new) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            if let Some(id) = known.get(&item.tombstone) {
+                self.move_item(*id, item)?;
+                rows.push(*id);
+                continue;
+            }
+            let id = self.new_row("item_row")?;
+            new.push([
                 id.into(),
-                key.into(),
+                item.tombstone.as_bytes().as_slice().into(),
                 item.batch_id.into(),
                 item.artifact_id.into(),
                 item.path.to_string().into(),
@@ -197,9 +181,55 @@ impl<'a> Catalog<'a> {
                 item.language.into(),
                 i64::from(item.restricted).into(),
                 item.delete_after.into(),
+                0_i64.into(),
+            ]);
+            rows.push(id);
+        }
+        let into =
+            "item_row (id, tombstone, batch_id, artifact_id, path, path_hash, git_blob, mode,
+           kind, language, restricted, delete_after, hidden)";
+        insert_rows(self.driver, into, &new)?;
+        Ok(rows)
+    }
+
+    /// The rows of those of the items that are there.
+    fn rows_of(&mut self, items: &[NewItem<'_>]) -> Result<BTreeMap<TombstoneId, i64>> {
+        let mut known = BTreeMap::new();
+        let damaged = || Error::damaged("item", "a row", "its id is none");
+        for some in items.chunks(COMPLETED_AT_ONCE) {
+            let marks = vec!["?"; some.len()].join(", ");
+            let sql = format!("SELECT tombstone, id FROM item_row WHERE tombstone IN ({marks})");
+            let ids: Vec<Value> =
+                some.iter().map(|item| item.tombstone.as_bytes().as_slice().into()).collect();
+            for row in self.driver.query(&sql, &ids)? {
+                let id = TombstoneId::from_slice(row.bytes(0)?).ok_or_else(damaged)?;
+                known.insert(id, row.int(1)?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Restriction only ever tightens here; loosening is a matter of governance. The mode is no part
+    /// of the id: the file may have become executable since.
+    fn move_item(&mut self, id: i64, item: &NewItem<'_>) -> Result<()> {
+        self.driver.execute(
+            "UPDATE item_row SET batch_id = ?, artifact_id = ?, git_blob = ?, mode = ?,
+               kind = ?, language = ?, hidden = 0, restored_at = NULL,
+               restricted = CASE WHEN restricted = 1 THEN 1 ELSE ? END,
+               delete_after = COALESCE(?, delete_after) WHERE id = ?",
+            &[
+                item.batch_id.into(),
+                item.artifact_id.into(),
+                item.git_blob.as_bytes().into(),
+                mode_number(item.mode).into(),
+                item.kind.as_str().into(),
+                item.language.into(),
+                i64::from(item.restricted).into(),
+                item.delete_after.into(),
+                id.into(),
             ],
         )?;
-        Ok(id)
+        Ok(())
     }
 
     /// Adds a tag to an item, if it has not got it.

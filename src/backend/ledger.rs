@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::{CloneId, DeedId, Digest, LogId};
 
 use super::catalog::reserve;
+use super::driver::insert_rows;
 use super::{Driver, Row, Value};
 
 /// Records in one compressed block: enough to compress well, few enough to read one quickly.
@@ -207,11 +208,11 @@ impl<'a> Ledger<'a> {
             self.driver.execute(sql, &[block.into(), writer.as_bytes().as_slice().into()])?;
         }
         let first = reserve(self.driver, "evidence", records.len() as u64)?;
-        for (n, record) in records.iter().enumerate() {
-            self.driver.execute(
-                "INSERT INTO evidence (id, log_id, seq, digest, block_id, item_id, action)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-                &[
+        let rows: Vec<_> = records
+            .iter()
+            .enumerate()
+            .map(|(n, record)| {
+                [
                     (first + n as i64).into(),
                     at.log_row.into(),
                     (first_seq + n as u64).into(),
@@ -219,10 +220,11 @@ impl<'a> Ledger<'a> {
                     block.into(),
                     record.item_id.into(),
                     record.action.as_str().into(),
-                ],
-            )?;
-        }
-        Ok(())
+                ]
+            })
+            .collect();
+        let into = "evidence (id, log_id, seq, digest, block_id, item_id, action)";
+        insert_rows(self.driver, into, &rows)
     }
 
     /// The row and digest of a log's record, without its body.

@@ -14,6 +14,7 @@ mod discover;
 mod history;
 mod index;
 mod objects;
+mod pack;
 mod plumbing;
 mod range;
 mod residue;

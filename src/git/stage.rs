@@ -21,9 +21,6 @@ use crate::model::{GitOid, RepoPath, hex};
 const STAGE: &str = "stage";
 const HASH: &str = "hash files";
 
-/// From so many paths on, one pack is cheaper than an object file for each.
-const MANY_PATHS: usize = 32;
-
 /// How often, and how long, another process's short hold on the index is waited for.
 const LOCK_WAITS_MS: &[u64] = &[10, 20, 40, 80, 160, 320];
 
@@ -97,11 +94,7 @@ impl Repository {
             input.push(0);
         }
         let options = ["--add", "--remove", "--stdin"];
-        if wanted.len() < MANY_PATHS {
-            self.update_index(&options, &input)?;
-        } else {
-            self.update_index_into_pack(&options, &input)?;
-        }
+        self.update_index(&options, &input)?;
         let paths: Vec<RepoPath> = wanted.iter().map(|(path, _)| path.clone()).collect();
         let index = self.index_by_path(&paths)?;
         let differs = |(path, entry): &&(RepoPath, Option<(u32, GitOid)>)| {
@@ -139,23 +132,13 @@ impl Repository {
     }
 
     fn update_index(&self, options: &[&str], input: &[u8]) -> Result<()> {
-        self.update_index_with(&[], options, input)
-    }
-
-    /// Lets git write all new objects into one pack instead of a file each: files above the
-    /// threshold that need no conversion go there.
-    fn update_index_into_pack(&self, options: &[&str], input: &[u8]) -> Result<()> {
-        self.update_index_with(&["-c", "core.bigFileThreshold=1"], options, input)
-    }
-
-    fn update_index_with(&self, before: &[&str], options: &[&str], input: &[u8]) -> Result<()> {
         if input.is_empty() {
             return Ok(());
         }
         let mut waits_ms = LOCK_WAITS_MS.iter();
         let mut was_free = false;
         loop {
-            let mut command = self.writing(before.iter().chain(&["update-index", "-z"]));
+            let mut command = self.writing(["update-index", "-z"]);
             command.args(options);
             let output = plumbing::run(STAGE, command, input)?;
             if output.status.success() {

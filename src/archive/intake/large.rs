@@ -47,8 +47,8 @@ pub trait Upload {
 pub struct Streamed {
     /// SHA-256 of it.
     pub sha256: Digest,
-    /// Its id as a blob.
-    pub oid: GitOid,
+    /// Its id as a blob, where that was asked for.
+    pub oid: Option<GitOid>,
     /// The credentials in it.
     pub credentials: Vec<Match>,
 }
@@ -61,7 +61,7 @@ pub fn parts_of(size_bytes: u64) -> u64 {
 /// Takes in `content`, which stands at `path`.
 pub fn take_in(
     content: &dyn Parts,
-    hasher: BlobHasher,
+    hasher: Option<BlobHasher>,
     policy: Option<&ContentPolicy>,
     path: &str,
     upload: &mut dyn Upload,
@@ -146,13 +146,18 @@ impl Lead<'_> {
     }
 }
 
-fn hash(mut hasher: BlobHasher, parts: &Receiver<Arc<Vec<u8>>>) -> (Digest, GitOid) {
+fn hash(
+    mut hasher: Option<BlobHasher>,
+    parts: &Receiver<Arc<Vec<u8>>>,
+) -> (Digest, Option<GitOid>) {
     let mut digester = Digester::default();
     for part in parts {
         digester.update(&part);
-        hasher.update(&part);
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&part);
+        }
     }
-    (digester.finish().0, hasher.finish())
+    (digester.finish().0, hasher.map(BlobHasher::finish))
 }
 
 fn scan(

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use crate::archive::intake::RUN_BYTES;
+use crate::archive::intake::large::LARGE_BYTES;
 use crate::archive::ready::{LEDGER_BYTES, SHARE_BYTES};
-use crate::archive::stored::{check_stored, frame_of};
-use crate::archive::{Archive, runs};
+use crate::archive::stored::check_stored;
+use crate::archive::{Archive, Content, runs, upload};
 use crate::backend::{ArtifactRow, Catalog, NewMember};
-use crate::blob::{self, Encoder, Frame};
+use crate::blob::Encoder;
 use crate::error::{Error, Result};
+use crate::fs::Spool;
 use crate::model::Digest;
 use crate::progress::Progress;
 
@@ -63,33 +65,18 @@ enum Load {
     Purged,
     /// Content that shares a run in the target.
     Content(Vec<u8>),
-    /// The stored bytes of what is a run by itself.
-    Frame(Frame),
+    /// Content that is too large for memory.
+    Large(Content),
 }
 
 impl Moving {
     fn of(from: &mut Archive, row: ArtifactRow) -> Result<Self> {
-        let load = match from.catalog().place(row.row_id)? {
-            None => Load::Purged,
-            Some(_) if row.size_bytes < RUN_BYTES => {
-                let content = from.artifact_content(row.row_id, row.size_bytes, &row.sha256)?;
-                content.map_or(Load::Purged, Load::Content)
-            }
-            Some(_) => {
-                let frame = frame_of(&mut from.catalog(), row.row_id, &row.sha256)?;
-                let frame = frame.filter(Frame::is_alone);
-                match frame {
-                    Some(frame) => {
-                        blob::check(&frame, row.size_bytes, &row.sha256)?;
-                        Load::Frame(frame)
-                    }
-                    None => {
-                        let content =
-                            from.artifact_content(row.row_id, row.size_bytes, &row.sha256)?;
-                        content.map_or(Load::Purged, Load::Content)
-                    }
-                }
-            }
+        let (id, size, sha256) = (row.row_id, row.size_bytes, row.sha256);
+        let load = if size > LARGE_BYTES {
+            let spool = Spool::new(Vec::new());
+            from.large_content(id, size, &sha256, &spool)?.map_or(Load::Purged, Load::Large)
+        } else {
+            from.artifact_content(id, size, &sha256)?.map_or(Load::Purged, Load::Content)
         };
         Ok(Self { row, load })
     }
@@ -98,7 +85,8 @@ impl Moving {
         match &self.load {
             Load::Purged => 0,
             Load::Content(content) => content.len(),
-            Load::Frame(frame) => frame.held_bytes(),
+            // It goes by itself, before anything is read behind it.
+            Load::Large(_) => SHARE_BYTES,
         }
     }
 }
@@ -113,6 +101,7 @@ fn write_artifacts(
         return Ok(());
     }
     let written = to.add_artifacts(|catalog, now| write_share(catalog, share, &now.to_string()))?;
+    let written = send_large(to, share, written)?;
     for (moving, (row, is_new)) in share.iter().zip(written) {
         let artifact = &moving.row;
         if !matches!(moving.load, Load::Purged) {
@@ -125,6 +114,28 @@ fn write_artifacts(
         }
     }
     Ok(())
+}
+
+/// Sends what is too large to be written at once and is not there whole.
+fn send_large(
+    to: &mut Archive,
+    share: &[Moving],
+    mut written: Vec<(i64, bool)>,
+) -> Result<Vec<(i64, bool)>> {
+    for (moving, written) in share.iter().zip(&mut written) {
+        let Load::Large(content) = &moving.load else { continue };
+        let (sha256, size_bytes) = (moving.row.sha256, moving.row.size_bytes);
+        let (row, is_known) = (written.0, written.0 != 0);
+        if is_known
+            && !matches!(to.check_artifact(row, size_bytes, &sha256), Err(Error::Damaged { .. }))
+        {
+            continue;
+        }
+        let sent = upload::send(to, content)?;
+        let stored = sent.finish(to, sha256, size_bytes, Some(&moving.row.created_at))?;
+        *written = (stored.row, !is_known);
+    }
+    Ok(written)
 }
 
 /// Writes artifacts that are not there whole; their rows, and whether each is new.
@@ -150,11 +161,8 @@ fn write_share(catalog: &mut Catalog<'_>, share: &[Moving], now: &str) -> Result
                 let purged_at = Some(now.to_owned());
                 catalog.add_purged(&ArtifactRow { purged_at, ..artifact.clone() })?
             }
-            Load::Frame(frame) => {
-                let (stored, digest) = (frame.own(), Digest::of(frame.own()));
-                let (size, at) = (artifact.size_bytes, &artifact.created_at);
-                catalog.add_artifact(&artifact.sha256, size, stored, &digest, at)?
-            }
+            // It is sent once this transaction is over.
+            Load::Large(_) => continue,
             Load::Content(content) => {
                 if run_bytes + content.len() as u64 > RUN_BYTES {
                     write_run(catalog, share, &run, &mut written)?;
@@ -204,8 +212,8 @@ fn mend(catalog: &mut Catalog<'_>, row: i64, moving: &Moving) -> Result<()> {
     let checked = check_stored(catalog, row, artifact.size_bytes, &artifact.sha256);
     let Err(Error::Damaged { .. }) = checked else { return Ok(()) };
     match &moving.load {
-        Load::Purged => Ok(()),
-        Load::Frame(frame) => runs::replace(catalog, row, frame.own(), &Digest::of(frame.own())),
+        // What is large is sent in its place.
+        Load::Purged | Load::Large(_) => Ok(()),
         Load::Content(content) => {
             let encoded = Encoder::new()?.encode(content)?;
             runs::replace(catalog, row, &encoded.frame, &encoded.frame_sha256)

@@ -100,9 +100,10 @@ impl RunReader {
         while input.pos() < input.src.len() || is_full {
             self.content.reserve(BUFFER_BYTES);
             let (before, capacity) = (self.content.len(), self.content.capacity());
-            let mut output = OutBuffer::around_pos(&mut self.content, before);
-            let decoded = self.raw.run(&mut input, &mut output);
-            drop(output);
+            let decoded = {
+                let mut output = OutBuffer::around_pos(&mut self.content, before);
+                self.raw.run(&mut input, &mut output)
+            };
             decoded.map_err(|error| format!("it does not decode: {error}").to_lowercase())?;
             is_full = self.content.len() == capacity;
             if self.content.len() as u64 > BEFORE_BYTES {

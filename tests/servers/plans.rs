@@ -243,7 +243,11 @@ fn ask(driver: &mut Recorder) {
     catalog.items_at("_codex_", &path).unwrap();
     catalog.items_with(77).unwrap();
     catalog.artifact(&Digest::of(b"x")).unwrap();
-    catalog.frame(77).unwrap();
+    let place = catalog.place(77).unwrap().unwrap();
+    catalog.piece(place.run, 0).unwrap();
+    catalog.members_of(place.run).unwrap();
+    catalog.members_after(77, 10).unwrap();
+    catalog.upload(&Digest::of(b"none")).unwrap();
     catalog.item_rows(0, 50).unwrap();
     catalog.item_rows_by_id(None, 50).unwrap();
     catalog.metadata_texts(0, 50).unwrap();

@@ -50,6 +50,9 @@ pub trait Taker {
     fn take_large(&mut self, intake: Intake<'_>, repository: &Repository, at: usize) -> Result<()>;
 }
 
+/// How a worker asks that.
+type Ask<'a> = dyn FnMut(&[(Digest, u64)]) -> Result<HashMap<Digest, Archived>> + 'a;
+
 /// What a worker says.
 enum Message {
     /// It wants to know what the archive has of these contents.
@@ -156,11 +159,7 @@ impl<'a> Worker<'a> {
         Ok(Self { intake, repository, encoder: Encoder::new()?, claimed })
     }
 
-    fn take(
-        &mut self,
-        run: &[usize],
-        ask: &mut dyn FnMut(&[(Digest, u64)]) -> Result<HashMap<Digest, Archived>>,
-    ) -> Result<TakenRun> {
+    fn take(&mut self, run: &[usize], ask: &mut Ask<'_>) -> Result<TakenRun> {
         let read = run.iter().map(|at| self.read(*at)).collect::<Result<Vec<_>>>()?;
         let (mut files, contents): (Vec<Taken>, Vec<Vec<u8>>) = read.into_iter().unzip();
         let named: Vec<_> = files.iter().map(|file| (file.sha256, file.size_bytes)).collect();

@@ -6,6 +6,7 @@
 mod folder;
 mod spool;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -34,11 +35,14 @@ pub const MANY_FILES: usize = 64;
 
 /// Makes what was written to all of `temps` durable.
 pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
-    let temps: Vec<&TempFile> = temps.collect();
-    match temps.first() {
-        Some(first) if temps.len() >= MANY_FILES => sync_file_system(first, &temps),
-        _ => temps.iter().try_for_each(|temp| temp.sync()),
+    let mut by_device: BTreeMap<u64, Vec<&TempFile>> = BTreeMap::new();
+    for temp in temps {
+        by_device.entry(temp.folder().device()?).or_default().push(temp);
     }
+    by_device.values().try_for_each(|temps| match temps.first() {
+        Some(first) if temps.len() >= MANY_FILES => sync_file_system(first, temps),
+        _ => temps.iter().try_for_each(|temp| temp.sync()),
+    })
 }
 
 #[cfg(target_os = "linux")]

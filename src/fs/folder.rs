@@ -254,6 +254,12 @@ impl Folder {
         rustix::fs::fsync(&self.fd).map_err(failed("sync", &self.path))
     }
 
+    /// The file system that the folder lies on.
+    pub(super) fn device(&self) -> Result<u64> {
+        let seen = rustix::fs::fstat(&self.fd).map_err(failed("look at", &self.path))?;
+        Ok(seen.st_dev)
+    }
+
     /// Makes durable what was written to the whole file system that the folder lies on.
     #[cfg(target_os = "linux")]
     pub(super) fn sync_file_system(&self) -> Result<()> {

@@ -22,6 +22,12 @@ use crate::git::Repository;
 /// So many stored bytes are on their way at once.
 const ON_THE_WAY: usize = 16 << 20;
 
+/// So many items are in hand at once: each takes a descriptor.
+const IN_HAND: usize = 128;
+
+/// So many files are recorded, synced and named together.
+const GROUP: usize = 96;
+
 /// A file that was written and has no name yet.
 pub struct Written {
     /// The file.
@@ -66,8 +72,9 @@ fn write(
     let item = &job.found.item;
     let folder = job.target.make_folder()?;
     let (mut temp, origin) = source.write(item, repository, &folder, deadline)?;
-    temp.sync()?;
     read_again(&mut temp, item)?;
+    // Of many that wait to be synced together.
+    temp.close();
     Ok(Written { temp, folder, origin })
 }
 
@@ -138,8 +145,7 @@ impl Crew<'_> {
             }
             // Without a sender of its own the loop below ends even if all workers are gone.
             drop(sender);
-            let most = workers * 2;
-            let lead = Lead { tasks, results, stopped: &stopped, most, spool: self.spool };
+            let lead = Lead { tasks, results, stopped: &stopped, spool: self.spool };
             lead.run(archive, jobs, settle);
         });
         Ok(())
@@ -185,7 +191,6 @@ struct Lead<'a, 's> {
     tasks: Sender<Task<'a>>,
     results: Receiver<(usize, Done<'a>)>,
     stopped: &'s AtomicBool,
-    most: usize,
     spool: &'s Spool,
 }
 
@@ -193,8 +198,9 @@ impl<'a> Lead<'a, '_> {
     fn run(self, archive: &mut Archive, jobs: &'a [Job], settle: &mut dyn Settle<'a>) {
         let mut jobs = jobs.iter();
         let (mut in_hand, mut held) = (0, 0);
+        let mut waiting: Vec<Done<'a>> = Vec::new();
         loop {
-            while in_hand < self.most && (held < ON_THE_WAY || in_hand == 0) {
+            while in_hand + waiting.len() < IN_HAND && (held < ON_THE_WAY || in_hand == 0) {
                 if !settle.goes_on() {
                     self.stopped.store(true, Ordering::Relaxed);
                 }
@@ -216,11 +222,14 @@ impl<'a> Lead<'a, '_> {
             }
             // One is waited for; what else is done by then goes into the same transaction.
             let Ok(first) = self.results.recv() else { return };
-            let group: Vec<_> = [first].into_iter().chain(self.results.try_iter()).collect();
-            in_hand -= group.len();
-            held -= group.iter().map(|(held, _)| held).sum::<usize>();
-            let group = group.into_iter().map(|(_, done)| done).collect();
-            self.settled(archive, group, settle);
+            for (bytes, done) in [first].into_iter().chain(self.results.try_iter()) {
+                in_hand -= 1;
+                held -= bytes;
+                waiting.push(done);
+            }
+            if in_hand == 0 || waiting.len() >= GROUP {
+                self.settled(archive, std::mem::take(&mut waiting), settle);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use crate::archive::{Archive, Origin, Workspace, recovery};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
-use crate::fs::{Folder, TempFile, There, folder_of};
+use crate::fs::{Folder, TempFile, There, folder_of, sync_all};
 use crate::manifest::RestoreEntry;
 use crate::model::{DeedId, Digest, RepoPath};
 use crate::progress::Progress;
@@ -273,6 +273,12 @@ impl Clerk<'_> {
         repo: &str,
         files: Vec<(&'a Job, Stopwatch, Written)>,
     ) -> std::result::Result<Vec<Recorded<'a>>, Vec<Lost<'a>>> {
+        let lost = |failure: &Failure, files: Vec<(&'a Job, Stopwatch, Written)>| {
+            files.into_iter().map(|(job, watch, _)| (job, watch, failure.clone())).collect()
+        };
+        if let Err(error) = sync_all(files.iter().map(|(_, _, written)| &written.temp)) {
+            return Err(lost(&Failure::of(&error), files));
+        }
         let measures = self.workspace.config.measures();
         let event_of = |(job, watch, _): &(&Job, Stopwatch, Written)| {
             let mut event = event(&job.actor, &job.found.item);
@@ -294,11 +300,7 @@ impl Clerk<'_> {
                     |((job, watch, written), digest)| Recorded { job, watch, written, digest };
                 Ok(recorded.map(one).collect())
             }
-            Err(error) => {
-                let failure = Failure::of(&error);
-                let lost = files.into_iter().map(|(job, watch, _)| (job, watch, failure.clone()));
-                Err(lost.collect())
-            }
+            Err(error) => Err(lost(&Failure::of(&error), files)),
         }
     }
 

@@ -184,7 +184,8 @@ fn check_artifacts(
                 report.content_bytes = report.content_bytes.saturating_add(size_bytes);
                 continue;
             }
-            let why = match archive.check_artifact(row, size_bytes, &sha256) {
+            let checked = archive.check_artifact(row, size_bytes, &sha256);
+            let why = match checked.and_then(|_| archive.check_run(row, &sha256)) {
                 Ok(_) => {
                     report.content_bytes = report.content_bytes.saturating_add(size_bytes);
                     continue;

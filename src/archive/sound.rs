@@ -8,11 +8,12 @@ use std::thread;
 use crate::backend::{Member, Place};
 use crate::blob::RunReader;
 use crate::error::Result;
+use crate::model::Digest;
 
 use super::Archive;
 
-/// A run's stored bytes, and those of its members that are to be checked.
-type Task = (Vec<u8>, Vec<Member>);
+/// A run's stored bytes, the digest they should have, and those of its members that are to be checked.
+type Task = (Vec<u8>, Digest, Vec<Member>);
 
 /// The rows of those of `artifacts` whose every byte is true. What is wrong with another one, or too
 /// large for this, is for [`Archive::check_artifact`] to say.
@@ -34,10 +35,12 @@ pub(super) fn sound(
         }
         drop(found);
         for (run, members) in runs {
+            let mut catalog = archive.catalog();
+            let stored = catalog.piece(run, 0).and_then(|it| Ok((it, catalog.stored_sha256(run)?)));
             // One that is gone has nothing whole.
-            let Ok(stored) = archive.catalog().piece(run, 0) else { continue };
+            let Ok((stored, sha256)) = stored else { continue };
             let members = members.iter().map(|(member, _)| *member).collect();
-            if tasks.send((stored, members)).is_err() {
+            if tasks.send((stored, sha256, members)).is_err() {
                 break;
             }
         }
@@ -49,7 +52,10 @@ pub(super) fn sound(
 fn check(queue: &Mutex<Receiver<Task>>, found: &Sender<i64>) {
     loop {
         let next = queue.lock().map(|queue| queue.recv());
-        let Ok(Ok((stored, members))) = next else { return };
+        let Ok(Ok((stored, sha256, members))) = next else { return };
+        if Digest::of(&stored) != sha256 {
+            continue;
+        }
         let Ok(mut run) = RunReader::new(stored) else { continue };
         for member in members {
             let place = (member.offset, member.length);

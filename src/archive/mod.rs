@@ -36,6 +36,7 @@ pub mod proof;
 mod ready;
 mod reconcile;
 mod recovery;
+mod remembered;
 mod restore;
 mod retire;
 mod root;

@@ -48,6 +48,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/0004_guards.sqlite.sql"),
         ..step(4, "governance", include_str!("migrations/0004_governance.sql"))
     },
+    step(5, "entries", include_str!("migrations/0005_entries.sql")),
 ];
 
 const fn step(version: i64, name: &'static str, text: &'static str) -> Migration {
@@ -55,7 +56,7 @@ const fn step(version: i64, name: &'static str, text: &'static str) -> Migration
 }
 
 /// The newest schema that this version knows.
-pub const LATEST_VERSION: i64 = 4;
+pub const LATEST_VERSION: i64 = 5;
 
 pub(super) const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
   version {id},

@@ -228,6 +228,13 @@ impl DeedId {
     }
 }
 
+impl EntryId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl CloneId {
     /// A new random id.
     pub fn random() -> Self {

@@ -1,9 +1,11 @@
 //! Retention of memory: rules, counting, the guard against spikes, and forgetting.
 
+use codex_archive::model::Entry;
 use serde_json::Value;
 
-use crate::common::{TestRepo, is_embedded, server};
+use crate::common::{TestRepo, is_embedded, server, sha256};
 use crate::pinned::pin;
+use crate::signed::{approved_by_keys, with_key};
 
 /// The id of the entry `n`.
 fn id(n: usize) -> String {
@@ -38,12 +40,16 @@ fn remembering(entries: &[(&str, &str)]) -> TestRepo {
         }
         let row = projects.iter().position(|it| it == project).unwrap() + 1;
         let hex = id(n).replace('-', "");
-        let bytes =
-            if is_postgres { format!("decode('{hex}', 'hex')") } else { format!("X'{hex}'") };
+        let bytes = |hex: &str| match is_postgres {
+            true => format!("decode('{hex}', 'hex')"),
+            false => format!("X'{hex}'"),
+        };
+        let content = Entry::digest_of(project, "note", None, &format!("body {n}")).to_string();
+        let (id, content) = (bytes(&hex), bytes(&content));
         sql.push_str(&format!(
             "INSERT INTO entry (id, uuid, project_id, type, title, body, content_sha256,
                  created_at, updated_at)
-               VALUES ({n}, {bytes}, {row}, 'note', 'title {n}', 'body {n}', {bytes},
+               VALUES ({n}, {id}, {row}, 'note', 'title {n}', 'body {n}', {content},
                  '{day}T00:00:00.000Z', '{day}T00:00:00.000Z');
              INSERT INTO entry_tag (entry_id, tag) VALUES ({n}, 'tag');"
         ));
@@ -222,4 +228,35 @@ fn a_plan_looks_at_every_page() {
     let ids = ask(&repo, "SELECT candidate_ids_json FROM retention_audit_events");
     let ids: Vec<String> = serde_json::from_str(&ids).unwrap();
     assert_eq!(ids.len(), 1000);
+}
+
+/// Two keys, one after the other: a second name never suffices.
+#[test]
+fn two_keys_forget_what_a_plan_names() {
+    let repo = remembering(&OLD_AND_NEW).env("RETENTION_MAX_AGE_DAYS", "2000");
+    if !approved_by_keys(&repo) {
+        return;
+    }
+    repo.archive(["retention", "plan", "--output", "plan.json"]).ok();
+    with_key(&repo, "ann");
+    let by = |who| ["retention", "apply", "plan.json", "--reason", "old", "--by", who];
+    let told =
+        repo.archive([&by("ann@example.com")[..], &["--second", "bob@example.com"]].concat());
+    told.fails(3).says("Waits for a second approval").says("signed");
+    repo.archive(by("bob@example.com")).fails(6).says("does not speak for");
+    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry").trim(), "6");
+    with_key(&repo, "bob");
+    let plan = sha256(repo.bytes("plan.json").as_slice());
+    let approve = ["approve", &plan, "--action", "retention", "--by", "bob@example.com"];
+    repo.archive(approve).ok().says("2 of 2").says("signed");
+    with_key(&repo, "ann");
+    let told = repo.archive(by("ann@example.com")).ok().says("Carried out: 3 entries destroyed");
+    let told = told.says("signed").says_not("one keyboard");
+    if is_embedded() {
+        pin("retention-apply-memory-signed", &repo, &told);
+    }
+    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry").trim(), "3");
+    repo.archive(["evidence", "verify"]).ok();
+    repo.archive(["fsck"]).ok();
+    repo.archive(by("ann@example.com")).ok().says("Carried out already");
 }

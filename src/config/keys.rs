@@ -299,6 +299,14 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "memory.project",
+        kind: Kind::Text { least: 1, most: 256 },
+        default: Some("default"),
+        environment: &["MEMORY_PROJECT_NAME"],
+        meaning: "The project to which entries of memory belong.",
+        ..EMPTY
+    },
+    Key {
         name: "retention.max_age_days",
         kind: DAYS,
         environment: &["RETENTION_MAX_AGE_DAYS"],

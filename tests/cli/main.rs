@@ -27,6 +27,8 @@ mod idempotent;
 mod json;
 mod logging;
 mod main_job;
+mod memory;
+mod memory_moved;
 mod mends;
 mod others_stubs;
 mod pinned;

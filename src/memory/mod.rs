@@ -1,4 +1,5 @@
-//! The memory by hand: short texts with what they are about, saved, given out and forgotten.
+//! The memory by hand: short texts with what they are about, saved and given out. To forget one takes
+//! two people, and is a matter of governance.
 //!
 //! Promises: no credential goes in that the policy keeps out; the same content is kept once; each
 //! change leaves its record in the same transaction; a text that is not what was saved is not given

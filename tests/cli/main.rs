@@ -28,6 +28,7 @@ mod json;
 mod logging;
 mod main_job;
 mod memory;
+mod memory_forget;
 mod memory_moved;
 mod mends;
 mod others_stubs;

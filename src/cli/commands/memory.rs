@@ -4,20 +4,23 @@ use std::io::Read;
 
 use clap::Subcommand;
 
+use super::purge::spots;
 use super::store::pair;
+use crate::archive::governance::{ForgetOptions, ForgetReport, forget};
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
-use crate::cli::text::{GOOD, PLAIN, STRONG, Text, count};
+use crate::cli::text::{BAD, GOOD, ODD, PLAIN, STRONG, Text, count};
 use crate::error::{Error, Result};
 use crate::memory::{Draft, FieldCredential, GetReport, MAX_TEXT_BYTES, SaveReport, SaveStatus};
 use crate::memory::{get, save};
-use crate::model::Entry;
+use crate::model::{Actor, Assurance, Entry};
 use crate::progress::Progress;
 
 const EXAMPLES: &str = "Examples:
   git codex-archive memory save 'The importer must stay on Python 3.9' --type decision --tag importer
   git log -1 --format=%B | git codex-archive memory save - --project shop --source \"git:$(git rev-parse HEAD)\"
   git codex-archive memory get 1f0c3f0a
+  git codex-archive memory forget 1f0c3f0a --by ann@example.com --second bob@example.com --reason 'GDPR 17'
 
 The same text of the same project, type and source is kept once. Credentials are refused, or taken out,
 as [policy] in .codex/archive.toml says (docs/content-policy.md).";
@@ -65,6 +68,21 @@ enum Command {
         #[arg(value_name = "ID", required = true)]
         ids: Vec<String>,
     },
+    /// Delete an entry; takes two people
+    Forget {
+        /// The entry's id, or its first digits
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Who forgets it, and approves (default: CODEX_ACTOR, else git's user.email)
+        #[arg(long, value_name = "ACTOR")]
+        by: Option<String>,
+        /// Who else approves; where keys sign, they must have run `approve`
+        #[arg(long, value_name = "ACTOR")]
+        second: Option<String>,
+        /// Why, in a few words
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// Does what `args` say; the exit code.
@@ -92,6 +110,15 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
             context.ui.show(&report)
         }
         Command::Get { ids } => context.ui.show(&get(workspace, ids)?),
+        Command::Forget { id, by, second, reason } => {
+            let options = ForgetOptions {
+                id: id.clone(),
+                actor: context.actor(by.as_deref())?,
+                second: second.as_deref().map(Actor::new).transpose()?,
+                reason: reason.clone(),
+            };
+            context.ui.show(&forget(workspace, &options)?)
+        }
     })
 }
 
@@ -179,4 +206,50 @@ fn write_entry(out: &mut Text, entry: &Entry) {
     out.gap();
     // A tab would be escaped as what moves the cursor.
     out.block(&entry.body.replace('\t', "    "));
+}
+
+impl Report for ForgetReport {
+    fn form(&self) -> Form {
+        Form::Deed
+    }
+
+    fn write_human(&self, out: &mut Text) {
+        let (style, what) = match (self.forgotten, self.already) {
+            (false, _) => (ODD, "Waits for a second approval, and is kept"),
+            (true, true) => (GOOD, "Forgotten already"),
+            (true, false) => (GOOD, "Forgotten"),
+        };
+        out.parts(&[(style, what), (PLAIN, &format!(": {}", self.id))]);
+        out.field("request", &self.request);
+        if !self.approved_by.is_empty() {
+            let keyboard = if self.one_keyboard { " (one keyboard)" } else { "" };
+            let names = self.approved_by.join(", ");
+            out.field("approved by", format!("{names}{keyboard}, {}", self.assurance));
+        }
+        spots(out, "Erased", &self.erased, GOOD);
+        spots(out, "Out of reach here", &self.outside_reach, ODD);
+        spots(out, "Still there", &self.still_present, BAD);
+        if !self.evidence.is_empty() {
+            out.field("record", &self.evidence);
+        }
+        match (self.forgotten, self.assurance) {
+            (false, Assurance::Signed) => {
+                out.line("Next, by somebody else with their key, then this command again:");
+                out.line(format!("  git codex-archive approve {} --action forget", self.id));
+            }
+            (false, Assurance::Attested) => {
+                out.line("Next: the same command by somebody else, or with --second");
+            }
+            (true, _) => {}
+        }
+    }
+
+    /// Done in part while it waits; what is still there is a finding.
+    fn exit_code(&self) -> u8 {
+        match (self.forgotten, self.still_present.is_empty()) {
+            (false, _) => 3,
+            (true, true) => 0,
+            (true, false) => 4,
+        }
+    }
 }

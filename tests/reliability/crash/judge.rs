@@ -7,7 +7,7 @@ use crate::common::{Outcome, TestRepo, sha256};
 
 use super::deeds::Deed;
 use super::fault::{Fault, Point};
-use super::image::Image;
+use super::image::{Image, looked_at};
 
 type Held = Result<(), String>;
 
@@ -57,15 +57,7 @@ pub fn nothing_is_lost(repo: &TestRepo) -> Held {
 
 /// Content as the archive holds it, read out of a copy: looking must not settle anything.
 fn archived(repo: &TestRepo, content: &[u8]) -> Result<Vec<u8>, String> {
-    let copy = repo.world.path("looked-at.sqlite");
-    for end in ["", "-wal"] {
-        let from = repo.common_dir().join(format!("codex-archive/archive.sqlite{end}"));
-        let to = repo.world.path(&format!("looked-at.sqlite{end}"));
-        let _ = fs::remove_file(&to);
-        if from.exists() {
-            fs::copy(from, to).unwrap();
-        }
-    }
+    let copy = looked_at(repo);
     let sql = "SELECT blob_bytes FROM artifact WHERE content_sha256 = ?";
     let frame: Vec<u8> = rusqlite::Connection::open(copy)
         .and_then(|db| db.query_row(sql, [sha256(content)], |row| row.get(0)))

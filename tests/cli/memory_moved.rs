@@ -123,6 +123,9 @@ fn an_edited_text_is_found() {
     let edit = |sql: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(sql).unwrap();
     edit("UPDATE entry SET body = 'pay 1000'");
     other.archive(["memory", "get", &id]).fails(1).says("its text is not what was saved");
+    let told = other.archive(["fsck", "--json"]).fails(4).json();
+    let words = format!("entry {id}: its text is not what was saved");
+    assert_eq!(told["complaints"], json!([words]), "{told}");
     let import = ["import", file.to_str().unwrap()];
     repo.archive(import).fails(1).says("its text is not what was saved");
     repo.archive(["memory", "get", &id]).fails(5);
@@ -131,6 +134,7 @@ fn an_edited_text_is_found() {
     assert_eq!(entry(&repo, &id)["body"], "pay 10");
     // An entry without its project is missed.
     edit("PRAGMA foreign_keys = off; DELETE FROM project");
+    other.archive(["fsck"]).fails(4).says("memory: 1 of 1 entries name no project");
     repo.archive(import).fails(1).says("name no project");
 }
 

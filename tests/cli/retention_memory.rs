@@ -45,13 +45,13 @@ fn remembering(entries: &[(&str, &str)]) -> TestRepo {
             false => format!("X'{hex}'"),
         };
         let content = Entry::digest_of(project, "note", None, &format!("body {n}")).to_string();
-        let (id, content) = (bytes(&hex), bytes(&content));
+        let (number, id, content) = (n + 1, bytes(&hex), bytes(&content));
         sql.push_str(&format!(
             "INSERT INTO entry (id, uuid, project_id, type, title, body, content_sha256,
                  created_at, updated_at)
-               VALUES ({n}, {id}, {row}, 'note', 'title {n}', 'body {n}', {content},
+               VALUES ({number}, {id}, {row}, 'note', 'title {n}', 'body {n}', {content},
                  '{day}T00:00:00.000Z', '{day}T00:00:00.000Z');
-             INSERT INTO entry_tag (entry_id, tag) VALUES ({n}, 'tag');"
+             INSERT INTO entry_tag (entry_id, tag) VALUES ({number}, 'tag');"
         ));
         // A command line has an end.
         if sql.len() > 60_000 || n + 1 == entries.len() {
@@ -150,7 +150,7 @@ fn what_is_forgotten_is_gone_and_all_else_stays() {
     if is_embedded() {
         pin("retention-apply-memory", &repo, &told);
     }
-    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry WHERE id IN (0, 4, 5)").trim(), "3");
+    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry WHERE id IN (1, 5, 6)").trim(), "3");
     assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry_tag").trim(), "3");
     let actions = repo.actions();
     let end = &actions[actions.len() - 5..];
@@ -168,7 +168,7 @@ fn what_is_forgotten_is_gone_and_all_else_stays() {
 fn an_entry_that_went_before_spoils_the_plan() {
     let repo = remembering(&OLD_AND_NEW).env("RETENTION_MAX_AGE_DAYS", "2000");
     repo.archive(["retention", "plan", "--output", "plan.json"]).ok();
-    ask(&repo, "DELETE FROM entry_tag WHERE entry_id = 2; DELETE FROM entry WHERE id = 2");
+    ask(&repo, "DELETE FROM entry_tag WHERE entry_id = 3; DELETE FROM entry WHERE id = 3");
     let line = ["retention", "apply", "plan.json", "--by", "ann", "--second", "bob"];
     let line = [&line[..], &["--reason", "old"]].concat();
     let told = repo.unchanged_but_recorded(|repo| repo.archive(line).fails(6));
@@ -182,7 +182,7 @@ fn a_spike_is_told_and_not_carried_out_by_itself() {
     entries.extend([("p", "2020-01-01"); 5]);
     let repo = remembering(&entries).env("RETENTION_MAX_AGE_DAYS", "2000");
     repo.archive(["retention", "plan"]).ok().says("trend:        5 (no run before)");
-    ask(&repo, "UPDATE entry SET created_at = '2020-01-01T00:00:00.000Z' WHERE id < 15");
+    ask(&repo, "UPDATE entry SET created_at = '2020-01-01T00:00:00.000Z' WHERE id <= 15");
     for _ in 0..4 {
         // Looking again makes it no more usual.
         let told = repo.archive(["retention", "plan"]).fails(4);

@@ -512,7 +512,8 @@ mod tests {
                 assert!(names.insert(*alias), "{alias}");
             }
             for name in key.environment {
-                let known = name.starts_with("CODEX_") || name.starts_with("RETENTION_");
+                let known =
+                    ["CODEX_", "RETENTION_", "MEMORY_"].iter().any(|it| name.starts_with(it));
                 assert!(names.insert(*name) && known, "{name}");
             }
         }

@@ -266,6 +266,12 @@ pub enum Error {
         /// Whether it was asked to take them out, which stored content does not allow.
         redacts: bool,
     },
+    /// What was to be remembered has credentials in it.
+    #[error("{}", credential::told_of_entry(found))]
+    EntryCredentials {
+        /// All of them; the path is the part of the entry.
+        found: Vec<Credential>,
+    },
     /// One item of a batch stands in the way of all.
     #[error("item {number} of the manifest cannot be {done}, and nothing was changed")]
     Item {
@@ -315,7 +321,9 @@ impl Error {
     /// The kind, which decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { .. } | Self::Credentials { .. } => ErrorKind::Refused,
+            Self::Refused { .. } | Self::Credentials { .. } | Self::EntryCredentials { .. } => {
+                ErrorKind::Refused
+            }
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::Missing { .. } => {
                 ErrorKind::Usage

@@ -6,7 +6,8 @@
 //! - ground: [`error`], [`clock`], [`progress`], [`retry`], [`fs`], [`secret`], [`model`]
 //! - first floor, none of which knows another: [`blob`], [`tombstone`], [`policy`], [`evidence`],
 //!   [`git`], [`backend`], [`config`], [`logging`], [`manifest`]
-//! - second floor: [`archive`], the use cases; above it [`verify`], which judges trees
+//! - second floor: [`archive`], the use cases; above it [`verify`], which judges trees, and
+//!   [`memory`], which keeps entries
 //! - third floor: [`hook`]; and at the top [`cli`], the only part with a mouth
 
 pub mod archive;
@@ -22,6 +23,7 @@ pub mod git;
 pub mod hook;
 pub mod logging;
 pub mod manifest;
+pub mod memory;
 pub mod model;
 pub mod policy;
 pub mod progress;

@@ -13,6 +13,7 @@ use crate::logging::{About, Timer};
 use crate::model::{Actor, DeedId, Digest, Item, ItemState, LogId, escape_line};
 use crate::progress::Progress;
 
+use super::entry::check_entries;
 use super::intake::large::LARGE_BYTES;
 use super::journaled::record_of;
 use super::sound::sound;
@@ -64,6 +65,8 @@ pub struct FsckReport {
     pub content_bytes: u64,
     /// Records whose digests were computed again.
     pub records: u64,
+    /// Entries of memory whose digests were.
+    pub entries: u64,
     /// Damaged artifacts.
     pub damaged: Vec<DamagedArtifact>,
     /// Complaints of the database and the evidence.
@@ -128,6 +131,9 @@ fn check(
     }
     check_evidence(&mut archive, &mut report)?;
     agree::check_items(&mut archive, &mut report)?;
+    let (entries, odd) = check_entries(&mut archive)?;
+    report.entries = entries;
+    report.complaints.extend(odd);
     let waiting = pending(workspace)?;
     report.waiting = waiting.deeds();
     report.damaged_intents = !waiting.damaged.is_empty();

@@ -47,6 +47,9 @@ pub struct Archive {
 /// Who begins logs and changes schemas by itself.
 pub(super) const PROGRAM: &str = "git-codex-archive";
 
+/// The first schema with governance.
+const GOVERNED: i64 = 4;
+
 /// An event and the row of the item it is about.
 pub type Deed = (Event, Option<i64>);
 
@@ -115,7 +118,7 @@ impl Archive {
 
     /// Entries of memory, for reading.
     pub fn memory(&mut self) -> Memory<'_> {
-        Memory::new(self.driver.as_mut())
+        Memory::of_schema(self.driver.as_mut(), self.schema)
     }
 
     /// Logs and records, for reading.
@@ -127,7 +130,7 @@ impl Archive {
     pub fn check_governed(&self) -> Result<()> {
         let place = self.driver.place().to_owned();
         let (found, known) = (self.schema, Self::LATEST_SCHEMA);
-        if found < known { Err(Error::OlderSchema { place, found, known }) } else { Ok(()) }
+        if found < GOVERNED { Err(Error::OlderSchema { place, found, known }) } else { Ok(()) }
     }
 
     /// The schema's version.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::backend::{Catalog, Member, NewMember, NewRun};
 use crate::blob::{Encoder, Run, RunReader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Digest;
 
 /// Writes a run and its members; returns their rows. The members learn how long each is in it.
@@ -42,7 +42,13 @@ fn leave(catalog: &mut Catalog<'_>, run: i64, leaving: &BTreeSet<i64>) -> Result
     if staying.is_empty() {
         return Ok(());
     }
-    let mut reader = RunReader::new(catalog.piece(run, 0)?)?;
+    let stored = match catalog.piece(run, 0) {
+        Ok(stored) => stored,
+        // What is gone stands beside nothing.
+        Err(Error::Damaged { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut reader = RunReader::new(stored)?;
     let (mut whole, mut contents) = (Vec::new(), Vec::new());
     for member in staying {
         let at = (member.offset, member.length);

@@ -1,4 +1,4 @@
-//! Brings everything that one archive holds into another: artifacts, items, evidence.
+//! Brings everything that one archive holds into another: artifacts, items, evidence, memory.
 //!
 //! Promises: every artifact is decoded and hashed before it goes in, and read back after; what is
 //! there already is checked and kept, so an interrupted transfer is simply run again; restrictions
@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use super::Archive;
 use super::governance::move_governance;
 use super::journaled::record_of;
+use super::remembered::{Merge, move_memory, move_runs};
 use super::root::logical_root;
 use artifacts::move_artifacts;
 
@@ -40,7 +41,8 @@ pub struct Moved {
 }
 
 impl Moved {
-    fn count(&mut self, is_new: bool) {
+    /// Counts one more.
+    pub(super) fn count(&mut self, is_new: bool) {
         *(if is_new { &mut self.copied } else { &mut self.there }) += 1;
     }
 }
@@ -58,6 +60,10 @@ pub struct TransferReport {
     pub items: Moved,
     /// Records of evidence.
     pub records: Moved,
+    /// Entries of memory.
+    pub entries: Moved,
+    /// Runs of retention that were written down.
+    pub retention_runs: Moved,
     /// Bytes of content that were copied.
     pub copied_bytes: u64,
     /// The logical root of the source.
@@ -69,6 +75,16 @@ pub struct TransferReport {
 }
 
 impl TransferReport {
+    fn moved(&self) -> [(&'static str, Moved); 5] {
+        [
+            ("artifacts", self.artifacts),
+            ("items", self.items),
+            ("records", self.records),
+            ("entries", self.entries),
+            ("retention_runs", self.retention_runs),
+        ]
+    }
+
     /// What a log says of it.
     pub fn about(&self) -> About {
         About::many(usize::try_from(self.items.copied).unwrap_or(usize::MAX))
@@ -95,6 +111,8 @@ pub fn transfer(
             move_records(from, to, &items, &mut report)?;
             move_signatures(from, to)?;
             move_governance(from, to, &items)?;
+            move_memory(from, to, Merge::of(&action), &mut report)?;
+            move_runs(from, to, &mut report.retention_runs)?;
             report.source_root = logical_root(&mut from.catalog())?.to_string();
             from.catalog().totals()
         })
@@ -108,8 +126,7 @@ pub fn transfer(
         let why = "it does not hold what it was copied from";
         return Err(Error::damaged("archive", report.to.clone(), why));
     }
-    let is_news = [report.artifacts, report.items, report.records].iter().any(|it| it.copied > 0);
-    if is_news {
+    if report.moved().iter().any(|(_, it)| it.copied > 0) {
         to.note_new_records();
         report.evidence = record(from, to, actor, action, &report)?;
     }
@@ -331,14 +348,15 @@ fn record(
     report: &TransferReport,
 ) -> Result<String> {
     let archive = from.catalog().meta("archive")?.unwrap_or_default();
-    let labels: BTreeSet<String> =
+    let mut labels: BTreeSet<String> =
         from.ledger().logs()?.into_iter().map(|head| head.repo).collect();
+    if labels.is_empty() {
+        labels.insert(String::new());
+    }
     let mut detail = Map::new();
     detail.insert("archive".to_owned(), json!(archive));
     detail.insert("root".to_owned(), json!(report.source_root));
-    for (name, moved) in
-        [("artifacts", report.artifacts), ("items", report.items), ("records", report.records)]
-    {
+    for (name, moved) in report.moved() {
         detail.insert(name.to_owned(), json!(moved.copied));
     }
     let mut digest = String::new();

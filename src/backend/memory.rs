@@ -1,13 +1,19 @@
-//! Entries of memory in the tables, as far as retention asks for them.
+//! Entries of memory in the tables, as far as retention asks for them; whole ones are in
+//! `entries.rs`.
 
 use crate::error::{Error, Result};
 use crate::model::EntryId;
 
-use super::{Driver, Row, Value};
+use super::{Driver, LATEST_VERSION, Row, Value};
+
+/// The first schema with metadata of entries.
+const METADATA: i64 = 5;
 
 /// The tables of memory.
 pub struct Memory<'a> {
-    driver: &'a mut dyn Driver,
+    pub(super) driver: &'a mut dyn Driver,
+    /// Whether the schema has metadata of entries.
+    pub(super) has_metadata: bool,
 }
 
 /// What retention looks at of an entry.
@@ -35,9 +41,14 @@ pub struct EntrySeek<'a> {
 }
 
 impl<'a> Memory<'a> {
-    /// The memory behind `driver`.
+    /// The memory behind `driver`, whose schema is the newest.
     pub fn new(driver: &'a mut dyn Driver) -> Self {
-        Self { driver }
+        Self::of_schema(driver, LATEST_VERSION)
+    }
+
+    /// The memory behind `driver`, whose schema is of this version.
+    pub fn of_schema(driver: &'a mut dyn Driver, version: i64) -> Self {
+        Self { driver, has_metadata: version >= METADATA }
     }
 
     /// The entries behind `after`, at most `limit`: project by project, the newest first.
@@ -83,11 +94,14 @@ impl<'a> Memory<'a> {
         self.driver.query(&sql, &values)?[0].unsigned(0)
     }
 
-    /// Deletes an entry with its tags; whether it was there.
+    /// Deletes an entry with its tags and metadata; whether it was there.
     pub fn forget(&mut self, id: &EntryId) -> Result<bool> {
         let key = Value::from(id.as_bytes().as_slice());
-        let sql = "DELETE FROM entry_tag WHERE entry_id IN (SELECT id FROM entry WHERE uuid = ?)";
-        self.driver.execute(sql, std::slice::from_ref(&key))?;
+        for table in ["entry_tag", "entry_metadata"] {
+            let own = "SELECT id FROM entry WHERE uuid = ?";
+            let sql = format!("DELETE FROM {table} WHERE entry_id IN ({own})");
+            self.driver.execute(&sql, std::slice::from_ref(&key))?;
+        }
         Ok(self.driver.execute("DELETE FROM entry WHERE uuid = ?", &[key])? == 1)
     }
 }

@@ -48,7 +48,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/0004_guards.sqlite.sql"),
         ..step(4, "governance", include_str!("migrations/0004_governance.sql"))
     },
-    step(5, "uploads", include_str!("migrations/0005_uploads.sql")),
+    step(5, "uploads-and-entries", include_str!("migrations/0005_uploads_and_entries.sql")),
 ];
 
 const fn step(version: i64, name: &'static str, text: &'static str) -> Migration {

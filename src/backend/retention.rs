@@ -69,9 +69,26 @@ impl Register<'_> {
             None => "project IS NULL",
         };
         let sql = format!(
-            "{AUDIT} WHERE scope = ? AND input_json = ? AND {condition} ORDER BY id DESC LIMIT {limit}"
+            "{AUDIT} WHERE scope = ? AND input_json = ? AND {condition}
+             ORDER BY executed_at DESC, id DESC LIMIT {limit}"
         );
         self.driver.query(&sql, &values)?.iter().map(audit_of).collect()
+    }
+
+    /// The runs behind the row `after`, at most `limit`, each with its row.
+    pub fn audit_rows(&mut self, after: i64, limit: u64) -> Result<Vec<(i64, AuditRow)>> {
+        let sql = AUDIT.replacen(" FROM ", ", id FROM ", 1);
+        let sql = format!("{sql} WHERE id > ? ORDER BY id LIMIT {limit}");
+        let rows = self.driver.query(&sql, &[after.into()])?;
+        rows.iter().map(|row| Ok((row.int(8)?, audit_of(row)?))).collect()
+    }
+
+    /// Whether just this run is known.
+    pub fn has_audit(&mut self, audit: &AuditRow) -> Result<bool> {
+        let sql = format!("{AUDIT} WHERE executed_at = ? ORDER BY id");
+        let rows = self.driver.query(&sql, &[audit.executed_at.as_str().into()])?;
+        let known = rows.iter().map(audit_of).collect::<Result<Vec<_>>>()?;
+        Ok(known.contains(audit))
     }
 
     /// The dry runs of one moment.

@@ -55,6 +55,7 @@ const TABLES: &[Rights] = &[
     adds("project", ""),
     adds("entry", "type, title, body, source, session, content_sha256, updated_at"),
     adds("entry_tag", ""),
+    adds("entry_metadata", "v"),
     // Rules, and what was destroyed under them.
     stewards("policy"),
     stewards("item_purge"),

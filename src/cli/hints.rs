@@ -138,6 +138,12 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
         }
         Error::Signing { .. } => one("ssh-add -l".to_owned()),
         Error::Credentials { found, .. } => credentials(found, place),
+        Error::EntryCredentials { .. } => {
+            let file = place.path(".codex/archive.toml");
+            one(format!(
+                "${{EDITOR:-vi}} {file}  # to save it without them: [policy] credentials = \"redact\""
+            ))
+        }
         Error::Item { source, .. } => hints(source, place),
         Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
     }

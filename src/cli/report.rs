@@ -161,7 +161,9 @@ fn layer(error: &Error) -> &'static str {
         | Error::OlderSchema { .. }
         | Error::NewerSchema { .. } => "backend",
         Error::Config { .. } => "configuration",
-        Error::Untrusted { .. } | Error::Credentials { .. } => "policy",
+        Error::Untrusted { .. } | Error::Credentials { .. } | Error::EntryCredentials { .. } => {
+            "policy"
+        }
         _ => "archive",
     }
 }

@@ -299,6 +299,14 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "memory.project",
+        kind: Kind::Text { least: 1, most: 256 },
+        default: Some("default"),
+        environment: &["MEMORY_PROJECT_NAME"],
+        meaning: "The project to which entries of memory belong.",
+        ..EMPTY
+    },
+    Key {
         name: "retention.max_age_days",
         kind: DAYS,
         environment: &["RETENTION_MAX_AGE_DAYS"],
@@ -504,7 +512,8 @@ mod tests {
                 assert!(names.insert(*alias), "{alias}");
             }
             for name in key.environment {
-                let known = name.starts_with("CODEX_") || name.starts_with("RETENTION_");
+                let known =
+                    ["CODEX_", "RETENTION_", "MEMORY_"].iter().any(|it| name.starts_with(it));
                 assert!(names.insert(*name) && known, "{name}");
             }
         }

@@ -248,6 +248,16 @@ impl Config {
         Ok(())
     }
 
+    /// The project to which new entries of memory belong; an error where the environment's value
+    /// cannot be used.
+    pub fn project(&self) -> Result<&str> {
+        self.check_usable("memory")?;
+        Ok(match self.datum("memory.project") {
+            Some(Datum::Text(name)) => name,
+            _ => "default",
+        })
+    }
+
     /// Days for which entries of memory are kept.
     pub fn memory_max_age_days(&self) -> Option<u64> {
         self.count("retention.max_age_days")

@@ -31,6 +31,18 @@ pub(super) fn told(found: &[Credential], redacts: bool) -> String {
     if redacts {
         text.push_str(", and what is archived cannot be altered");
     }
+    list(&mut text, found);
+    text
+}
+
+/// The same of an entry of memory, whose parts stand in the paths' place.
+pub(super) fn told_of_entry(found: &[Credential]) -> String {
+    let mut text = "cannot save the entry: it holds credentials".to_owned();
+    list(&mut text, found);
+    text
+}
+
+fn list(text: &mut String, found: &[Credential]) {
     for it in found.iter().take(TOLD) {
         let Credential { path, line, column, rule, what } = it;
         // Writing to a string does not fail.
@@ -39,5 +51,4 @@ pub(super) fn told(found: &[Credential], redacts: bool) -> String {
     if let Some(more) = found.len().checked_sub(TOLD).filter(|more| *more > 0) {
         let _ = write!(text, "\n  and {more} more");
     }
-    text
 }

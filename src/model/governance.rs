@@ -20,6 +20,8 @@ words!(
         Policy = "policy",
         /// To carry out a plan of retention.
         Retention = "retention",
+        /// To delete an entry of memory.
+        Forget = "forget",
     }
 );
 

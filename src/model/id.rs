@@ -233,6 +233,21 @@ impl DeedId {
     }
 }
 
+impl EntryId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The first and the last id that begin with `text`; `None` where none does.
+    pub fn range_of(text: &str) -> Option<(Self, Self)> {
+        const FIRST: &str = "00000000-0000-0000-0000-000000000000";
+        let rest = FIRST.get(text.len()..)?;
+        let last = rest.replace('0', "f");
+        Some((format!("{text}{rest}").parse().ok()?, format!("{text}{last}").parse().ok()?))
+    }
+}
+
 impl CloneId {
     /// A new random id.
     pub fn random() -> Self {

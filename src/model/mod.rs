@@ -1,6 +1,7 @@
 //! The nouns that every part of the program shares; pure values, no effects.
 
 mod actor;
+mod entry;
 mod escape;
 mod finding;
 mod governance;
@@ -14,6 +15,7 @@ mod shell;
 mod words;
 
 pub use actor::{Actor, escape_line};
+pub use entry::Entry;
 pub use escape::escape_json;
 pub use finding::{Finding, Rule, Severity};
 pub use governance::{

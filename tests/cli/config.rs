@@ -236,6 +236,12 @@ const ROWS: &[Row] = &[
         [("false", "disabled", "false"), ("true", "enabled", "true"), ("false", "0", "false")],
     ),
     row(
+        "memory.project",
+        &[],
+        &["MEMORY_PROJECT_NAME"],
+        [same("one", "'one'"), same("t w o", "'t w o'"), same("ü", "'ü'")],
+    ),
+    row(
         "retention.max_age_days",
         &[],
         &["RETENTION_MAX_AGE_DAYS"],

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::common::{Outcome, TestRepo, is_embedded, sha256, stub_of};
 use crate::pinned::pin;
+use crate::signed::{approved_by_keys, with_key};
 
 const PLAN: [&str; 6] = ["retention", "plan", "--of", "items", "--output", "plan.json"];
 const APPLY: [&str; 9] =
@@ -380,4 +381,72 @@ fn a_stub_is_read_by_its_ids() {
         .ok();
     let told = plan(&repo);
     assert_eq!((candidates(&told), told["kept"][0]["id"].as_str()), (vec![], Some(&*id)));
+}
+
+/// Two keys, one after the other, over exactly the bytes of the plan.
+#[test]
+fn two_keys_destroy_what_a_plan_names() {
+    let repo = outdated(&["src/a.py", "src/b.py"]);
+    if !approved_by_keys(&repo) {
+        return;
+    }
+    repo.archive(PLAN).ok();
+    let (ann, bob) = ("ann@example.com", "bob@example.com");
+    let by = |who| ["retention", "apply", "plan.json", "--reason", "yearly", "--by", who];
+    with_key(&repo, "bob");
+    repo.archive(by(ann)).fails(6).says("does not speak for");
+    with_key(&repo, "ann");
+    // A name is no key.
+    let both = [&by(ann)[..], &["--second", bob]].concat();
+    repo.archive(both).fails(3).says("Waits for a second approval").says("signed");
+    let told = repo.archive(by(ann)).fails(3).says("Waits for a second approval");
+    pin("retention-apply-waits-signed", &repo, &told);
+    for path in ["src/a.py", "src/b.py"] {
+        repo.archive(["cat", path]).ok();
+    }
+    // What the second approves is this plan and no other.
+    let digest = sha256(&repo.bytes("plan.json"));
+    with_key(&repo, "bob");
+    let approve =
+        |subject: &str| repo.archive(["approve", subject, "--action", "retention", "--by", bob]);
+    approve(&digest).ok().says("2 of 2").says("signed").says(&digest);
+    let text = repo.read("plan.json");
+    repo.file("plan.json", format!("{text} "));
+    repo.archive(by(bob)).fails(2);
+    repo.file("plan.json", &text);
+    let told = repo.archive(by(bob)).ok().says("Carried out: 2 items destroyed");
+    let told = told.says("signed").says_not("one keyboard");
+    if is_embedded() {
+        pin("retention-apply-signed", &repo, &told);
+    }
+    for path in ["src/a.py", "src/b.py"] {
+        repo.archive(["cat", path]).fails(6).says("purged");
+    }
+    repo.try_commit("retention").ok();
+    repo.archive(["verify", "--all"]).ok();
+    repo.archive(["fsck"]).ok();
+    repo.archive(["evidence", "verify"]).ok();
+    repo.archive(by(ann)).ok().says("Carried out already");
+}
+
+/// A key that is revoked before the plan is carried out does not count.
+#[test]
+fn a_revoked_key_carries_nothing_out() {
+    let repo = outdated(&["src/a.py"]);
+    if !approved_by_keys(&repo) {
+        return;
+    }
+    repo.archive(PLAN).ok();
+    let by = |who| ["retention", "apply", "plan.json", "--reason", "yearly", "--by", who];
+    with_key(&repo, "ann");
+    repo.archive(by("ann@example.com")).fails(3);
+    let signers = repo.read(".codex/allowed_signers");
+    let bob = signers.lines().last().unwrap();
+    repo.file(".codex/allowed_signers", format!("{bob}\n"));
+    with_key(&repo, "bob");
+    let told = repo.archive(by("bob@example.com"));
+    assert_ne!(told.code, 0, "{told}");
+    repo.archive(["cat", "src/a.py"]).ok();
+    repo.file(".codex/allowed_signers", signers);
+    repo.archive(by("bob@example.com")).ok().says("Carried out: 1 item destroyed");
 }

@@ -1,9 +1,11 @@
 //! Retention of memory: rules, counting, the guard against spikes, and forgetting.
 
+use codex_archive::model::Entry;
 use serde_json::Value;
 
-use crate::common::{TestRepo, is_embedded, server};
+use crate::common::{TestRepo, is_embedded, server, sha256};
 use crate::pinned::pin;
+use crate::signed::{approved_by_keys, with_key};
 
 /// The id of the entry `n`.
 fn id(n: usize) -> String {
@@ -38,14 +40,18 @@ fn remembering(entries: &[(&str, &str)]) -> TestRepo {
         }
         let row = projects.iter().position(|it| it == project).unwrap() + 1;
         let hex = id(n).replace('-', "");
-        let bytes =
-            if is_postgres { format!("decode('{hex}', 'hex')") } else { format!("X'{hex}'") };
+        let bytes = |hex: &str| match is_postgres {
+            true => format!("decode('{hex}', 'hex')"),
+            false => format!("X'{hex}'"),
+        };
+        let content = Entry::digest_of(project, "note", None, &format!("body {n}")).to_string();
+        let (number, id, content) = (n + 1, bytes(&hex), bytes(&content));
         sql.push_str(&format!(
             "INSERT INTO entry (id, uuid, project_id, type, title, body, content_sha256,
                  created_at, updated_at)
-               VALUES ({n}, {bytes}, {row}, 'note', 'title {n}', 'body {n}', {bytes},
+               VALUES ({number}, {id}, {row}, 'note', 'title {n}', 'body {n}', {content},
                  '{day}T00:00:00.000Z', '{day}T00:00:00.000Z');
-             INSERT INTO entry_tag (entry_id, tag) VALUES ({n}, 'tag');"
+             INSERT INTO entry_tag (entry_id, tag) VALUES ({number}, 'tag');"
         ));
         // A command line has an end.
         if sql.len() > 60_000 || n + 1 == entries.len() {
@@ -144,7 +150,7 @@ fn what_is_forgotten_is_gone_and_all_else_stays() {
     if is_embedded() {
         pin("retention-apply-memory", &repo, &told);
     }
-    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry WHERE id IN (0, 4, 5)").trim(), "3");
+    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry WHERE id IN (1, 5, 6)").trim(), "3");
     assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry_tag").trim(), "3");
     let actions = repo.actions();
     let end = &actions[actions.len() - 5..];
@@ -162,7 +168,7 @@ fn what_is_forgotten_is_gone_and_all_else_stays() {
 fn an_entry_that_went_before_spoils_the_plan() {
     let repo = remembering(&OLD_AND_NEW).env("RETENTION_MAX_AGE_DAYS", "2000");
     repo.archive(["retention", "plan", "--output", "plan.json"]).ok();
-    ask(&repo, "DELETE FROM entry_tag WHERE entry_id = 2; DELETE FROM entry WHERE id = 2");
+    ask(&repo, "DELETE FROM entry_tag WHERE entry_id = 3; DELETE FROM entry WHERE id = 3");
     let line = ["retention", "apply", "plan.json", "--by", "ann", "--second", "bob"];
     let line = [&line[..], &["--reason", "old"]].concat();
     let told = repo.unchanged_but_recorded(|repo| repo.archive(line).fails(6));
@@ -176,7 +182,7 @@ fn a_spike_is_told_and_not_carried_out_by_itself() {
     entries.extend([("p", "2020-01-01"); 5]);
     let repo = remembering(&entries).env("RETENTION_MAX_AGE_DAYS", "2000");
     repo.archive(["retention", "plan"]).ok().says("trend:        5 (no run before)");
-    ask(&repo, "UPDATE entry SET created_at = '2020-01-01T00:00:00.000Z' WHERE id < 15");
+    ask(&repo, "UPDATE entry SET created_at = '2020-01-01T00:00:00.000Z' WHERE id <= 15");
     for _ in 0..4 {
         // Looking again makes it no more usual.
         let told = repo.archive(["retention", "plan"]).fails(4);
@@ -222,4 +228,35 @@ fn a_plan_looks_at_every_page() {
     let ids = ask(&repo, "SELECT candidate_ids_json FROM retention_audit_events");
     let ids: Vec<String> = serde_json::from_str(&ids).unwrap();
     assert_eq!(ids.len(), 1000);
+}
+
+/// Two keys, one after the other: a second name never suffices.
+#[test]
+fn two_keys_forget_what_a_plan_names() {
+    let repo = remembering(&OLD_AND_NEW).env("RETENTION_MAX_AGE_DAYS", "2000");
+    if !approved_by_keys(&repo) {
+        return;
+    }
+    repo.archive(["retention", "plan", "--output", "plan.json"]).ok();
+    with_key(&repo, "ann");
+    let by = |who| ["retention", "apply", "plan.json", "--reason", "old", "--by", who];
+    let told =
+        repo.archive([&by("ann@example.com")[..], &["--second", "bob@example.com"]].concat());
+    told.fails(3).says("Waits for a second approval").says("signed");
+    repo.archive(by("bob@example.com")).fails(6).says("does not speak for");
+    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry").trim(), "6");
+    with_key(&repo, "bob");
+    let plan = sha256(repo.bytes("plan.json").as_slice());
+    let approve = ["approve", &plan, "--action", "retention", "--by", "bob@example.com"];
+    repo.archive(approve).ok().says("2 of 2").says("signed");
+    with_key(&repo, "ann");
+    let told = repo.archive(by("ann@example.com")).ok().says("Carried out: 3 entries destroyed");
+    let told = told.says("signed").says_not("one keyboard");
+    if is_embedded() {
+        pin("retention-apply-memory-signed", &repo, &told);
+    }
+    assert_eq!(ask(&repo, "SELECT COUNT(*) FROM entry").trim(), "3");
+    repo.archive(["evidence", "verify"]).ok();
+    repo.archive(["fsck"]).ok();
+    repo.archive(by("ann@example.com")).ok().says("Carried out already");
 }

@@ -21,6 +21,19 @@ pub fn with_key(repo: &TestRepo, name: &str) {
     repo.git(["config", "user.signingKey", file.to_str().unwrap()]).ok();
 }
 
+/// Adopts a policy by which Ann and Bob approve with their keys; `false` without ssh-keygen.
+pub fn approved_by_keys(repo: &TestRepo) -> bool {
+    if !have("ssh-keygen") {
+        return false;
+    }
+    let lines = ["ann", "bob"].map(|name| key(repo, name));
+    repo.file(".codex/allowed_signers", format!("{}\n", lines.join("\n")));
+    repo.append(".codex/archive.toml", "\n[governance]\nassurance = \"signed\"\n");
+    repo.archive(["policy", "adopt", "--by", "ann@example.com", "--reason", "rules"]).ok();
+    repo.commit("signed");
+    true
+}
+
 /// A repository whose first commit says that `marc` signs; `None` without ssh-keygen.
 fn signing() -> Option<TestRepo> {
     if !have("ssh-keygen") {

@@ -87,6 +87,25 @@ const TYPED: &[(&str, &str)] = &[
     ),
     ("retention apply", "git codex-archive --json retention apply ../plan.json --by a --reason x"),
     ("retention apply", "git codex-archive --json retention apply ../plan.json --by b --reason x"),
+    (
+        "memory save",
+        "git codex-archive --json memory save x --title t --source s --tag t --metadata k=v",
+    ),
+    (
+        "memory save",
+        "printf '[policy]\ncredentials = \"redact\"\n' >>.codex/archive.toml && \
+         git codex-archive --json memory save \"the key is AKIA\"Z7QXN3WJ5KDRT4MB 2>/dev/null",
+    ),
+    (
+        "memory get",
+        "git codex-archive --json memory save x | sed -n 's/.*\"id\": \"\\(.*\\)\",/\\1/p' | \
+         xargs git codex-archive --json memory get",
+    ),
+    (
+        "memory forget",
+        "git codex-archive --json memory save x | sed -n 's/.*\"id\": \"\\(.*\\)\",/\\1/p' | \
+         xargs git codex-archive --json memory forget --by a --second b --reason x",
+    ),
     ("fsck", "git codex-archive --json fsck"),
     ("health-check", "git codex-archive --json health-check"),
     ("config-show", "git codex-archive --json config-show"),

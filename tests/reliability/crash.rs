@@ -136,6 +136,21 @@ fn crash_retention_apply() {
 }
 
 #[test]
+fn crash_memory_save() {
+    sweep(&deeds::memory::SAVE_ENTRY);
+}
+
+#[test]
+fn crash_memory_save_again() {
+    sweep(&deeds::memory::SAVE_AGAIN);
+}
+
+#[test]
+fn crash_memory_forget() {
+    sweep(&deeds::memory::FORGET);
+}
+
+#[test]
 fn crash_fsck_repair() {
     sweep(&deeds::REPAIR);
 }

@@ -24,7 +24,22 @@ fn lively() -> TestRepo {
     repo.commit("retire");
     repo.archive(["restore", "--stage", "src/twin.py"]).ok();
     repo.commit("back");
+    let saved =
+        ["memory", "save", "stay\non 3.9 \u{1F980}", "--tag", "ü", "--metadata", "k=' \" \\"];
+    repo.archive(saved).ok();
+    for n in 0..40 {
+        repo.archive(["memory", "save", &format!("entry {n}"), "--project", "many"]).ok();
+    }
+    repo.env("RETENTION_MAX_AGE_DAYS", "30").archive(["retention", "plan"]).ok();
     repo
+}
+
+/// What the archive remembers of one text.
+fn remembered(repo: &TestRepo, text: &str) -> Value {
+    let saved = repo.archive(["memory", "save", text, "--json"]).ok().json();
+    assert_eq!(saved["status"], "unchanged", "{saved}");
+    let id = saved["id"].as_str().unwrap();
+    repo.archive(["memory", "get", id, "--json"]).ok().json()
 }
 
 fn copy(repo: &TestRepo, from: &str, to: &str) -> Value {
@@ -53,12 +68,18 @@ fn around_all_backends() {
         assert_eq!(told["source_root"], told["target_root"], "{told}");
         assert_eq!(*root.get_or_insert(told["source_root"].clone()), told["source_root"]);
         assert_eq!(told["items"]["copied"], 4, "{told}");
+        assert_eq!(told["entries"]["copied"], 41, "{told}");
+        assert_eq!(told["retention_runs"]["copied"], 1, "{told}");
         let again = copy(&repo, &step[0], &step[1]);
         assert_eq!(again["items"]["copied"], 0, "{again}");
+        assert_eq!(again["entries"]["there"], 41, "{again}");
         assert_eq!(again["evidence"], "", "nothing new, nothing to record");
     }
+    let text = "stay\non 3.9 \u{1F980}";
+    let entry = remembered(&repo, text);
     for url in &places {
         let there = repo.env("CODEX_ARCHIVE_URL", url);
+        assert_eq!(remembered(&there, text), entry);
         there.archive(["fsck"]).ok();
         there.archive(["evidence", "verify"]).ok();
         there.archive(["verify", "--all", "--deep"]).ok();
@@ -106,7 +127,14 @@ fn several_archives_become_one() {
         ann.archive(["store", "_codex_", "src/more.py", "--reason", "dead"]).ok();
         let url = server.url(&server.database());
         copy(&ann, EMBEDDED, &url);
+        let both = ["memory", "save", "both", "--json"];
+        let [own, _] = [&ann, &ben].map(|it| it.archive(both).ok().json()["id"].clone());
+        copy(&ann, EMBEDDED, &url);
         let told = copy(&ben, EMBEDDED, &url);
+        // A copy has each entry as it stands; only what is imported is merged.
+        assert_eq!(told["entries"]["copied"], 1, "{told}");
+        let there = ann.env("CODEX_ARCHIVE_URL", &url);
+        assert_eq!(there.archive(both).ok().json()["id"], own);
         // The one that Ann had taken back is Ben's now.
         assert_eq!(told["items"]["copied"], 0, "{told}");
         assert_ne!(told["source_root"], told["target_root"]);

@@ -41,6 +41,15 @@ fn upgrades(repo: &TestRepo, version: i64) {
         assert!(shown.contains(word), "{shown}");
     }
     assert_eq!(repo.archive(["restore", ITEMS[1].0, "back.py"]).ok().code, 0);
+    // Whatever the archive's age, it has a memory now; what it remembered is still there.
+    let entry = ["memory", "save", "The importer stays on Python 3.9", "--type", "decision"];
+    let entry = [&entry[..], &["--project", "shop", "--source", "docs/adr.md", "--json"]].concat();
+    let kept = repo.archive(entry).ok().json();
+    let (status, metadata) = match version {
+        ..5 => ("saved", serde_json::json!({})),
+        _ => ("unchanged", serde_json::json!({"ticket": "OPS-1234"})),
+    };
+    assert_eq!((&kept["status"], &kept["metadata"]), (&status.into(), &metadata), "{kept}");
     repo.archive(["fsck"]).ok();
     repo.archive(["evidence", "verify"]).ok();
 }

@@ -136,7 +136,10 @@ fn wanted(
                 request.unwrap_or_else(|| new_request(archive, options, rules, &subject, None));
             Ok((request, None))
         }
-        GovernedAction::ReleaseHold | GovernedAction::Policy | GovernedAction::Retention => {
+        GovernedAction::ReleaseHold
+        | GovernedAction::Policy
+        | GovernedAction::Retention
+        | GovernedAction::Forget => {
             let request = request_named(workspace, archive, &options.id)?;
             if request.action != action {
                 let object = request.deed.to_string();

@@ -6,6 +6,7 @@
 
 mod approve;
 mod approved;
+mod forget;
 mod hold;
 mod leftovers;
 mod observed;
@@ -22,6 +23,7 @@ mod transfer;
 
 pub use approve::{ApproveOptions, ApproveReport, approve};
 pub(super) use approved::ApprovedRestore;
+pub use forget::{ForgetOptions, ForgetReport, forget};
 pub(super) use hold::hold_new;
 pub use hold::{HoldList, HoldOptions, HoldReport, HoldShown, HoldTarget, list_holds, set_hold};
 pub use policy::{

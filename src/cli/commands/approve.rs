@@ -24,7 +24,7 @@ pub struct Args {
     id: OsString,
     /// What is approved
     #[arg(long, value_name = "ACTION", value_parser = PossibleValuesParser::new(
-        ["purge", "restore", "release-hold", "readmit", "policy", "retention"]
+        ["purge", "restore", "release-hold", "readmit", "policy", "retention", "forget"]
     ))]
     action: String,
     /// Who approves (default: CODEX_ACTOR, else git's user.email)

@@ -74,9 +74,10 @@ impl Report for TransferReport {
     fn write_human(&self, out: &mut Text) {
         let what = if self.evidence.is_empty() { "Nothing new in" } else { "Copied" };
         out.parts(&[(GOOD, what), (PLAIN, &format!(" {} to {}", self.from, self.to))]);
-        for (name, moved) in
-            [("artifacts", self.artifacts), ("items", self.items), ("records", self.records)]
-        {
+        let always = [("artifacts", self.artifacts), ("items", self.items)];
+        let moved = [("entries", self.entries), ("retention", self.retention_runs)];
+        let moved = moved.into_iter().filter(|(_, it)| it.copied + it.there > 0);
+        for (name, moved) in always.into_iter().chain([("records", self.records)]).chain(moved) {
             let Moved { copied, there } = moved;
             out.field(name, format!("{copied} copied, {there} there before"));
         }

@@ -61,8 +61,13 @@ impl Report for FsckReport {
             ]);
         }
         let (style, verdict) = if self.ok { (GOOD, "ok") } else { (BAD, "not ok") };
+        let entries = match self.entries {
+            0 => String::new(),
+            1 => " and 1 entry".to_owned(),
+            n => format!(" and {} entries", count(n)),
+        };
         let looked = format!(
-            ": {} ({} bytes) decoded and hashed, {} checked",
+            ": {} ({} bytes) decoded and hashed, {}{entries} checked",
             counted(self.artifacts, "artifact"),
             count(self.content_bytes),
             counted(self.records, "record")

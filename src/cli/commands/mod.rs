@@ -20,6 +20,7 @@ pub mod import;
 pub mod init;
 pub mod list;
 pub mod log;
+pub mod memory;
 pub mod migrate;
 pub mod policy;
 pub mod prune_request;

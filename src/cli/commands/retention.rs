@@ -17,7 +17,7 @@ use crate::cli::hints::quote;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{BAD, FAINT, GOOD, ODD, PLAIN, STRONG, Text, count, counted};
 use crate::error::{Error, Result};
-use crate::model::{Actor, RetentionScope};
+use crate::model::{Actor, Assurance, RetentionScope};
 
 use super::purge::spots;
 use super::words;
@@ -302,8 +302,16 @@ impl Report for ApplyReport {
         if let Some(segment) = &self.evidence_segment {
             out.field("segment", segment);
         }
-        if self.state == RetentionStage::Waiting {
-            out.line("Next: the same command by somebody else, or with --second");
+        match (self.state, self.assurance) {
+            (RetentionStage::Waiting, Assurance::Signed) => {
+                let plan = &self.plan_sha256;
+                out.line("Next, by somebody else with their key, then this command again:");
+                out.line(format!("  git codex-archive approve {plan} --action retention"));
+            }
+            (RetentionStage::Waiting, Assurance::Attested) => {
+                out.line("Next: the same command by somebody else, or with --second");
+            }
+            (RetentionStage::Applied, _) => {}
         }
     }
 

@@ -77,7 +77,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-fn pair(text: &str) -> std::result::Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> std::result::Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it has no `=`")?;
     Ok((key.to_owned(), value.to_owned()))
 }

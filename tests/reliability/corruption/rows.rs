@@ -44,13 +44,23 @@ impl Harm {
     }
 }
 
-/// Every byte of the smallest blob: in its row, in its row with a digest that fits, and in the file.
+/// Every byte of the smallest blob in its run: in the row, in the row with a digest that fits, and in
+/// the file.
 pub fn every_byte(scene: &Scene, score: &mut Score) {
     let item = scene.item(SMALL);
     let good = frame(&Connection::open(scene.file()).unwrap(), &item.content);
     let place = scene.whole.windows(good.len()).position(|it| it == good).unwrap();
+    let own: (u32, u32) = Connection::open(scene.file())
+        .unwrap()
+        .query_row(
+            "SELECT run_offset, run_length FROM artifact_row WHERE sha256 = unhex(?)",
+            [sha256(item.content.as_slice())],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
     let step = if whole() { 1 } else { 5 };
-    for at in (0..good.len()).step_by(step) {
+    for at in (own.0..own.0 + own.1).step_by(step) {
+        let at = at as usize;
         for harm in Harm::ALL {
             let bad = harm.to(&good, at);
             if bad == good {

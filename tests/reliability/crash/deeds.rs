@@ -1,5 +1,7 @@
 //! Every changing command, and the repository it is tried in.
 
+#[path = "memory.rs"]
+pub mod memory;
 #[path = "retention.rs"]
 pub mod retention;
 
@@ -28,7 +30,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 32] = [
+pub static ALL: [&Deed; 35] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -61,6 +63,9 @@ pub static ALL: [&Deed; 32] = [
     &governance::RESTORE_APPROVED,
     &retention::PLAN,
     &retention::APPLY,
+    &memory::SAVE_ENTRY,
+    &memory::SAVE_AGAIN,
+    &memory::FORGET,
 ];
 
 /// The name of an archive outside the repository.
@@ -265,6 +270,9 @@ pub static IMPORT: Deed = Deed {
         let other = repo.clone_to("other");
         other.archive(["init"]).ok();
         other.store(&["src/old.py"]);
+        for text in ["one", "two"] {
+            other.archive(["memory", "save", text, "--tag", "t"]).ok();
+        }
         let url = format!("sqlite:///{}", repo.world.path("other.sqlite").display());
         other.archive(["copy", "--to", &url]).ok();
         bystanders(repo)
@@ -272,7 +280,7 @@ pub static IMPORT: Deed = Deed {
     again: &[],
     // It comes in share by share, and is run again.
     is_atomic: false,
-    on_its_way: &[],
+    on_its_way: &["memory"],
 };
 
 /// Copies the archive to another place.

@@ -117,10 +117,11 @@ pub static RESTORE_APPROVED: Deed = Deed {
     on_its_way: &[],
 };
 
-/// What takes governance out of an embedded archive again.
+/// What takes governance, and all that came after it, out of an embedded archive again.
 pub fn before_there_was_any() -> String {
-    let step = MIGRATIONS.iter().find(|step| step.name == "governance").unwrap();
-    let all = Dialect::Sqlite.render(&format!("{}{}", step.sqlite, step.text));
+    let first = MIGRATIONS.iter().position(|step| step.name == "governance").unwrap();
+    let texts = MIGRATIONS[first..].iter().map(|step| format!("{}{}", step.sqlite, step.text));
+    let all = Dialect::Sqlite.render(&texts.collect::<String>());
     let named = |kind: &str| -> Vec<String> {
         let lead = format!("CREATE {kind} IF NOT EXISTS ");
         let parts = all.split(&lead).skip(1);

@@ -1,10 +1,10 @@
-//! What stands in a repository: work tree, index, hooks, settings. Not segments and the archive's
-//! own files, which differ from one run to the next.
+//! What stands in a repository: work tree, index, hooks, settings, and what it remembers. Not
+//! segments and the archive's own files, which differ from one run to the next.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::common::{TestRepo, sha256};
 
@@ -14,6 +14,37 @@ const SEGMENTS: &str = ".codex/evidence/segments";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     things: BTreeMap<String, String>,
+}
+
+/// The entries of memory, and how many records there are of them: one never without the other. Read
+/// out of a copy, since looking must not settle anything.
+fn remembered(repo: &TestRepo) -> String {
+    let copy = looked_at(repo);
+    let sql = "SELECT (SELECT COALESCE(group_concat(line, char(10)), '') FROM (
+                 SELECT e.body || ' '
+                   || (SELECT COALESCE(group_concat(tag), '') FROM entry_tag WHERE entry_id = e.id)
+                   || (SELECT COALESCE(group_concat(k || '=' || v), '') FROM entry_metadata
+                       WHERE entry_id = e.id) AS line
+                 FROM entry e ORDER BY e.body))
+               || (SELECT COUNT(*) FROM evidence WHERE action IN ('MEMORY_SAVE', 'MEMORY_FORGET'))";
+    let found = rusqlite::Connection::open(copy)
+        .and_then(|db| db.query_row(sql, [], |row| row.get::<_, String>(0)));
+    // Before there is an archive, and in an old one, nothing is remembered.
+    found.unwrap_or_else(|_| "0".to_owned())
+}
+
+/// A copy of the repository's archive as it stands.
+pub fn looked_at(repo: &TestRepo) -> PathBuf {
+    let copy = repo.world.path("looked-at.sqlite");
+    for end in ["", "-wal"] {
+        let from = repo.common_dir().join(format!("codex-archive/archive.sqlite{end}"));
+        let to = repo.world.path(&format!("looked-at.sqlite{end}"));
+        let _ = fs::remove_file(&to);
+        if from.exists() {
+            fs::copy(from, to).unwrap();
+        }
+    }
+    copy
 }
 
 impl Image {
@@ -30,6 +61,7 @@ impl Image {
             let (entry, path) = line.split_once('\t').unwrap();
             this.things.insert(format!("index:{path}"), entry.to_owned());
         }
+        this.things.insert("memory".to_owned(), remembered(repo));
         this.things.retain(|name, _| {
             let name = name.strip_prefix("index:").unwrap_or(name);
             let own = name.strip_prefix(".git/codex-archive/").unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::common::{Outcome, TestRepo, sha256};
 
 use super::deeds::Deed;
 use super::fault::{Fault, Point};
-use super::image::Image;
+use super::image::{Image, looked_at};
 
 type Held = Result<(), String>;
 
@@ -57,20 +57,17 @@ pub fn nothing_is_lost(repo: &TestRepo) -> Held {
 
 /// Content as the archive holds it, read out of a copy: looking must not settle anything.
 fn archived(repo: &TestRepo, content: &[u8]) -> Result<Vec<u8>, String> {
-    let copy = repo.world.path("looked-at.sqlite");
-    for end in ["", "-wal"] {
-        let from = repo.common_dir().join(format!("codex-archive/archive.sqlite{end}"));
-        let to = repo.world.path(&format!("looked-at.sqlite{end}"));
-        let _ = fs::remove_file(&to);
-        if from.exists() {
-            fs::copy(from, to).unwrap();
-        }
-    }
-    let sql = "SELECT blob_bytes FROM artifact WHERE content_sha256 = ?";
-    let frame: Vec<u8> = rusqlite::Connection::open(copy)
-        .and_then(|db| db.query_row(sql, [sha256(content)], |row| row.get(0)))
+    let copy = looked_at(repo);
+    let sql = "SELECT v.blob_bytes, (SELECT COALESCE(SUM(o.size_bytes), 0) FROM artifact_row o
+                 WHERE o.run_id = a.run_id AND o.run_offset < a.run_offset)
+               FROM artifact v JOIN artifact_row a ON a.id = v.id WHERE v.content_sha256 = ?";
+    let (run, before): (Vec<u8>, u32) = rusqlite::Connection::open(copy)
+        .and_then(|db| db.query_row(sql, [sha256(content)], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(|error| error.to_string())?;
-    zstd::bulk::decompress(&frame, content.len()).map_err(|error| error.to_string())
+    let all = zstd::stream::decode_all(run.as_slice()).map_err(|error| error.to_string())?;
+    let before = before as usize;
+    let found = all.get(before..before + content.len()).ok_or("its run is too short")?;
+    Ok(found.to_vec())
 }
 
 /// Once settled: git, stubs, evidence and archive agree, and nothing is left lying about.

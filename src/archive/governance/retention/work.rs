@@ -103,6 +103,11 @@ impl Work<'_> {
             if !transaction.memory().forget(&id)? {
                 return Err(mismatch(self.plan, format!("{id} is not in the archive")));
             }
+            // Whoever asked to forget it alone has nothing left to ask for.
+            let mut register = transaction.register();
+            if let Some(open) = register.open_request(GovernedAction::Forget, &planned.id)? {
+                register.close_request(open.row_id, RequestState::Done.as_str())?;
+            }
             let mut event = Event::new(Action::MemoryForget, self.options.actor.as_str());
             event.reason = Some(self.options.reason.clone());
             event.detail = Some(detail(&[

@@ -5,6 +5,7 @@
 
 mod folder;
 mod spool;
+mod temp_folder;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,7 +16,8 @@ use std::path::Path;
 use crate::error::{Error, Refusal, Result};
 
 pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
-pub use spool::{Part, Spool, nameless_file_with};
+pub use spool::{Part, Spool, nameless_file_in, nameless_file_with};
+pub use temp_folder::TempFolder;
 
 /// Whether a created file is executable; the umask decides the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

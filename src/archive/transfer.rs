@@ -83,6 +83,21 @@ pub fn transfer(
     action: Action,
     progress: &dyn Progress,
 ) -> Result<TransferReport> {
+    let mut report = fill(from, to, progress)?;
+    let is_news = [report.artifacts, report.items, report.records].iter().any(|it| it.copied > 0);
+    if is_news {
+        to.note_new_records();
+        report.evidence = record(from, to, actor, action, &report)?;
+    }
+    Ok(report)
+}
+
+/// The same without a record of it: for a copy that goes on as the archive it was taken of.
+pub(super) fn fill(
+    from: &mut Archive,
+    to: &mut Archive,
+    progress: &dyn Progress,
+) -> Result<TransferReport> {
     let place = |archive: &mut Archive| archive.driver().place().to_owned();
     let mut report =
         TransferReport { from: place(from), to: place(to), ..TransferReport::default() };
@@ -106,11 +121,6 @@ pub fn transfer(
     if must_be_equal && report.target_root != report.source_root {
         let why = "it does not hold what it was copied from";
         return Err(Error::damaged("archive", report.to.clone(), why));
-    }
-    let is_news = [report.artifacts, report.items, report.records].iter().any(|it| it.copied > 0);
-    if is_news {
-        to.note_new_records();
-        report.evidence = record(from, to, actor, action, &report)?;
     }
     Ok(report)
 }

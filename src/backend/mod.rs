@@ -27,6 +27,7 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
 mod transfer;
+mod unhold;
 
 use crate::error::{Error, Result};
 use crate::secret::DatabaseUrl;
@@ -49,7 +50,7 @@ pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};
 pub use signatures::StoredSignature;
-pub use sqlite::Sqlite;
+pub use sqlite::{SQLITE_HEADER, Sqlite, SqliteScratch};
 pub use transfer::{ArtifactRow, BatchRow, MetadataPage};
 
 /// What a connection may do.

@@ -1,0 +1,85 @@
+//! A folder beside its target that becomes the target, whole, or goes away.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Folder, TEMP_PREFIX, create_folders, folder_of, remove_tree, rename, sync_folder};
+use crate::error::{Error, Result};
+use crate::model::DeedId;
+
+/// A folder that is being filled.
+#[derive(Debug)]
+pub struct TempFolder {
+    path: PathBuf,
+}
+
+impl TempFolder {
+    /// An empty folder in `parent`, for its owner alone.
+    pub fn create(parent: &Path) -> Result<Self> {
+        create_folders(parent)?;
+        let path = parent.join(format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]));
+        fs::create_dir(&path).map_err(Error::io("create", &path))?;
+        let this = Self { path };
+        let owner = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(&this.path, owner).map_err(Error::io("chmod", &this.path))?;
+        Ok(this)
+    }
+
+    /// Makes the folder `path` in it.
+    pub fn make(&self, path: &Path) -> Result<()> {
+        Folder::make_below("write", &self.path, path).map(|_| ())
+    }
+
+    /// Writes the file `path` in it, with these permissions, and makes it durable.
+    pub fn write(&self, path: &Path, mode: u32, bytes: &mut dyn Read) -> Result<()> {
+        let inner = path.parent().unwrap_or(Path::new(""));
+        let folder = Arc::new(Folder::make_below("write", &self.path, inner)?);
+        let mut temp = folder.private_temp("")?;
+        temp.fill(|mut out| io::copy(bytes, &mut out).map(|_| ()))?;
+        let permissions = fs::Permissions::from_mode(mode & 0o777);
+        temp.file()?.set_permissions(permissions).map_err(Error::io("chmod", path))?;
+        temp.sync()?;
+        temp.publish_new(Path::new(path.file_name().unwrap_or_default()))?;
+        folder.sync()
+    }
+
+    /// Gives it the name `target`; what stands there gets the name `aside`. Whether there was any.
+    pub fn replace(self, target: &Path, aside: &Path) -> Result<bool> {
+        let there = fs::symlink_metadata(target).is_ok();
+        if !there {
+            rename(&self.path, target)?;
+        } else if exchange(&self.path, target) {
+            // The target is the new folder by now, and this the old one.
+            rename(&self.path, aside)?;
+        } else {
+            rename(target, aside)?;
+            rename(&self.path, target)?;
+        }
+        sync_folder(folder_of(target))?;
+        std::mem::forget(self);
+        Ok(there)
+    }
+}
+
+/// Exchanges two names in one step, where system and file system know how.
+fn exchange(one: &Path, other: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (one, other);
+        false
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = remove_tree(&self.path);
+    }
+}

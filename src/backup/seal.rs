@@ -68,8 +68,8 @@ pub(super) enum Key {
 #[cfg(feature = "openpgp")]
 mod openpgp {
     use pgp::composed::{
-        DecryptionOptions, Deserializable, Message, MessageBuilder, PlainSessionKey, RawSessionKey,
-        SignedPublicKey, TheRing,
+        DecryptionOptions, Deserializable, Esk, Message, MessageBuilder, PlainSessionKey,
+        RawSessionKey, SignedPublicKey, TheRing,
     };
     use pgp::crypto::hash::HashAlgorithm;
     use pgp::crypto::sym::SymmetricKeyAlgorithm;
@@ -135,6 +135,13 @@ mod openpgp {
                 "it is not encrypted, though its name says so",
             ));
         }
+        if let (Message::Encrypted { esk, .. }, false) = (&message, matches!(key, Key::Session(_)))
+            && !esk.iter().any(|it| matches!(it, Esk::SymKeyEncryptedSessionKey(_)))
+        {
+            let why =
+                "it is encrypted for keys: let `gpg -d` decrypt it, and give `-` for the file";
+            return Err(Error::invalid("backup", object, why));
+        }
         let password = match key {
             Key::Passphrase(Passphrase(text)) => Some(Password::from(text.as_str())),
             _ => None,
@@ -158,8 +165,8 @@ mod openpgp {
             ..TheRing::default()
         };
         let (mut message, _) = message.decrypt_the_ring(ring, true).map_err(|_| {
-            let why = "the passphrase in CODEX_BACKUP_GPG_KEY does not open it";
-            Error::damaged("backup", object, why)
+            let why = "it does not open this backup, which may have been changed";
+            Error::invalid("passphrase", VARIABLE, why)
         })?;
         then(&mut message)
     }

@@ -55,6 +55,8 @@ pub(super) struct Known {
     /// When content was let in again.
     readmitted: BTreeMap<Digest, String>,
     lost: BTreeMap<(String, Digest), Lost>,
+    /// Up to which record each log is known that the backup breaks off.
+    pub broken_off: BTreeMap<LogId, u64>,
 }
 
 impl Known {
@@ -153,6 +155,8 @@ impl Known {
             known_by: source,
         };
         self.lost.entry((ts, digest)).or_insert(lost);
+        let last = self.broken_off.entry(record.log).or_default();
+        *last = record.seq.max(*last);
         Ok(())
     }
 

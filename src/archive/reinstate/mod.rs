@@ -8,6 +8,7 @@ mod aside;
 mod journal;
 mod known;
 mod purges;
+mod rollback;
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -27,6 +28,7 @@ use super::{Archive, ArchivePlace, Workspace, recovery};
 use known::Known;
 pub use known::Lost;
 pub use purges::PurgedAgain;
+pub(super) use rollback::RolledBack;
 
 const ACTION: &str = "restore the backup";
 
@@ -103,7 +105,8 @@ pub fn reinstate(
     let mut temp = TempFile::create(files::folder_of(&place), Executable::No)?;
     begin_logs(&mut archive, &mut temp, &place)?;
     let kept = aside::name(workspace, &place);
-    record(workspace, &mut archive, options, &kept, &mut report)?;
+    let rolled_back = rollback::tell(&mut archive, &known)?;
+    record(workspace, &mut archive, options, &kept, rolled_back, &mut report)?;
     drop(archive);
     copy_to(&mut file, &mut temp)?;
     report.kept_aside = aside::keep(workspace, &place, &kept)?;
@@ -166,6 +169,7 @@ fn record(
     archive: &mut Archive,
     options: &ReinstateOptions,
     kept: &Path,
+    rolled_back: Vec<Value>,
     report: &mut ReinstateReport,
 ) -> Result<()> {
     let label = workspace.label().map_or("", |label| label.as_str()).to_owned();
@@ -179,6 +183,9 @@ fn record(
         add("sha256", json!(sha256));
     }
     add("lost", json!(report.lost_records));
+    if !rolled_back.is_empty() {
+        add(rollback::ROLLED_BACK, json!(rolled_back));
+    }
     let purged: Vec<&String> = report.purged_again.iter().map(|it| &it.sha256).take(100).collect();
     add("purged", json!(purged));
     if let Some(name) = kept.file_name() {

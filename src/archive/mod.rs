@@ -78,7 +78,7 @@ pub use output::{NewFile, Outside};
 pub use reconcile::{ReconcileReport, reconcile};
 pub use recovery::{RecoveryReport, recover, segment_of_last};
 pub use reinstate::{
-    Lost, PurgedAgain, ReinstateOptions, ReinstateReport, reinstate, write_archive,
+    Lost, PurgedAgain, ReinstateOptions, ReinstateReport, RolledBack, reinstate, write_archive,
 };
 pub use restore::{Output, RestoreOptions, RestoreReport, restore, verified_content};
 pub use root::logical_root;

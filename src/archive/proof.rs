@@ -245,7 +245,10 @@ fn tree(
                 Known::Lost => (&TABLE_SHORT, "the table lacks this record"),
             };
             let message = format!("record {} of log {}: {what}", record.seq, record.log);
-            let hint = format!("git log --oneline -- ':/{}'", segment.path);
+            let hint = match rolled_back.remedy(record).filter(|_| rule.id == ROLLED_BACK.id) {
+                Some(remedy) => remedy,
+                None => format!("git log --oneline -- ':/{}'", segment.path),
+            };
             finding =
                 finding.or(Some(Finding::new(rule, segment.path.to_string(), message).hint(hint)));
         }

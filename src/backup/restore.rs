@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::archive::{
-    Depth, HealthOptions, HealthReport, PurgedAgain, ReinstateOptions, ReinstateReport, Workspace,
-    health, reinstate, write_archive,
+    Depth, HealthOptions, HealthReport, ReinstateOptions, ReinstateReport, Workspace, health,
+    reinstate, write_archive,
 };
 use crate::backend::Access;
 use crate::error::{Error, Result};
@@ -53,14 +53,12 @@ pub struct RestoreBackupReport {
     pub created_at: String,
     /// Its files.
     pub files: u64,
-    /// What became of its archive, where that took the archive's place.
+    /// What became of its archive.
     pub archive: Option<ReinstateReport>,
-    /// Where its archive or its folder was written to.
+    /// Where its data folder was written to, of a backup without an archive.
     pub output: Option<String>,
     /// Where the folder is that stood there.
     pub kept_aside: Option<String>,
-    /// Content that was purged, and was in the backup, where the archive was written to a file.
-    pub purged_again: Vec<PurgedAgain>,
     /// Whether the archive is well now: `ok`, `warning` or `failed`; `null` where it was not asked.
     pub health: Option<String>,
     /// What is not well.
@@ -110,16 +108,8 @@ fn restore_one(
     if let Some(first) = seen.faults.first() {
         return Err(Error::damaged("backup", object, first.clone()));
     }
-    if let Some(output) = &options.output {
-        let output = workspace.cwd.join(output);
-        if !options.dry_run {
-            report.purged_again = write_archive(workspace, seen.archive, seen.file, &output)?;
-        }
-        report.output = Some(output.display().to_string());
-        return Ok(report);
-    }
     let name = Path::new(&object).file_name().map(|it| it.to_string_lossy().into_owned());
-    let options = ReinstateOptions {
+    let how = ReinstateOptions {
         actor: options.actor.clone(),
         file: name.unwrap_or(object),
         sha256,
@@ -127,7 +117,13 @@ fn restore_one(
         allow_older: options.allow_older,
         dry_run: options.dry_run,
     };
-    report.archive = Some(reinstate(workspace, seen.archive, seen.file, &options)?);
+    if let Some(output) = &options.output {
+        let output = workspace.cwd.join(output);
+        let written = write_archive(workspace, seen.archive, seen.file, &how, &output)?;
+        report.archive = Some(written);
+        return Ok(report);
+    }
+    report.archive = Some(reinstate(workspace, seen.archive, seen.file, &how)?);
     if !options.dry_run {
         judge(&health(workspace, HealthOptions { smoke: true })?, &mut report);
     }

@@ -28,7 +28,7 @@ use super::{Archive, ArchivePlace, Workspace, recovery};
 use known::Known;
 pub use known::Lost;
 pub use purges::PurgedAgain;
-pub(super) use rollback::RolledBack;
+pub use rollback::RolledBack;
 
 const ACTION: &str = "restore the backup";
 
@@ -105,8 +105,8 @@ pub fn reinstate(
     let mut temp = TempFile::create(files::folder_of(&place), Executable::No)?;
     begin_logs(&mut archive, &mut temp, &place)?;
     let kept = aside::name(workspace, &place);
-    let rolled_back = rollback::tell(&mut archive, &known)?;
-    record(workspace, &mut archive, options, &kept, rolled_back, &mut report)?;
+    let aside = place.exists().then_some(kept.as_path());
+    record(workspace, &mut archive, options, aside, &known, &mut report)?;
     drop(archive);
     copy_to(&mut file, &mut temp)?;
     report.kept_aside = aside::keep(workspace, &place, &kept)?;
@@ -118,14 +118,17 @@ pub fn reinstate(
     Ok(report)
 }
 
-/// The same archive in a file of its own, with nothing in it that was purged; this clone's archive
-/// stays as it is.
+/// Writes `archive`, as [`reinstate`] would put it in place, to the new file `output`; this clone's
+/// archive stays as it is.
 pub fn write_archive(
     workspace: &Workspace,
     mut archive: Archive,
     mut file: File,
+    options: &ReinstateOptions,
     output: &Path,
-) -> Result<Vec<PurgedAgain>> {
+) -> Result<ReinstateReport> {
+    let mut report =
+        ReinstateReport { archive: output.display().to_string(), ..ReinstateReport::default() };
     let mut live = match Archive::open(workspace) {
         Ok(live) => Some(live),
         Err(Error::NoArchive { .. }) => None,
@@ -134,14 +137,20 @@ pub fn write_archive(
     apply(archive.driver(), workspace.now())?;
     archive.schema = LATEST_VERSION;
     let known = Known::gather(workspace, live.as_mut(), &mut archive)?;
-    let purged = purges::apply(&mut archive, &known)?;
-    drop(archive);
+    known.tell(&mut report);
+    report.purged_again = purges::apply(&mut archive, &known)?;
+    if options.dry_run {
+        return Ok(report);
+    }
     let folder = files::folder_of(output);
     let mut temp = TempFile::create_private(folder)?;
+    begin_logs(&mut archive, &mut temp, output)?;
+    record(workspace, &mut archive, options, None, &known, &mut report)?;
+    drop(archive);
     copy_to(&mut file, &mut temp)?;
     temp.publish_new(output)?;
     files::sync_folder(folder)?;
-    Ok(purged)
+    Ok(report)
 }
 
 fn older(report: &ReinstateReport, options: &ReinstateOptions) -> Error {
@@ -168,10 +177,11 @@ fn record(
     workspace: &Workspace,
     archive: &mut Archive,
     options: &ReinstateOptions,
-    kept: &Path,
-    rolled_back: Vec<Value>,
+    aside: Option<&Path>,
+    known: &Known,
     report: &mut ReinstateReport,
 ) -> Result<()> {
+    let rolled_back = rollback::tell(archive, known)?;
     let label = workspace.label().map_or("", |label| label.as_str()).to_owned();
     let mut event = Event::new(Action::BackupRestore, options.actor.as_str());
     event.repo = (!label.is_empty()).then(|| label.clone());
@@ -188,16 +198,17 @@ fn record(
     }
     let purged: Vec<&String> = report.purged_again.iter().map(|it| &it.sha256).take(100).collect();
     add("purged", json!(purged));
-    if let Some(name) = kept.file_name() {
-        add("aside", json!(name.to_string_lossy()));
+    if let Some(name) = aside.and_then(Path::file_name) {
+        add(rollback::ASIDE, json!(name.to_string_lossy()));
     }
     if let Some(last) = journal::last_line(archive)? {
         add(journal::REPLACED, json!(last.to_string()));
     }
     event.detail = Some(detail);
+    let mut events: Vec<_> = report.purged_again.iter().flat_map(|it| it.events(options)).collect();
+    events.push((event, None));
     let deed = DeedId::random();
-    let ((), records) =
-        archive.journaled(&label, deed, |_| Ok(((), vec![(event.clone(), None)])))?;
+    let ((), records) = archive.journaled(&label, deed, |_| Ok(((), events.clone())))?;
     report.evidence = records[records.len() - 1].1.to_string();
     Ok(())
 }

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde_json::{Map, json};
 
 use crate::archive::Archive;
+use crate::archive::journaled::Deed;
 use crate::archive::ready::LEDGER_BYTES;
 use crate::backend::LedgerRow;
 use crate::error::{Error, Result};
-use crate::model::Digest;
+use crate::evidence::{Action, Event};
+use crate::model::{Digest, Item};
 
+use super::ReinstateOptions;
 use super::known::{Known, Source};
 
 /// Content that was in the backup, and was purged since.
@@ -24,6 +28,33 @@ pub struct PurgedAgain {
     pub known_by: &'static str,
     /// When it was purged.
     pub at: String,
+    /// Why.
+    #[serde(skip)]
+    reason: String,
+    #[serde(skip)]
+    items: Vec<Item>,
+}
+
+impl PurgedAgain {
+    /// What was done with each of its items: an item that counts as purged has a record of that.
+    pub(super) fn events(&self, options: &ReinstateOptions) -> Vec<Deed> {
+        let event = |item: &Item| {
+            let mut event = Event::new(Action::Purge, options.actor.as_str());
+            event.repo = Some(item.repo.clone());
+            event.path = Some(item.path.clone());
+            event.sha256 = Some(item.sha256);
+            event.size = Some(item.size_bytes);
+            event.tombstone = Some(item.tombstone);
+            event.reason = Some(self.reason.clone());
+            let mut detail = Map::new();
+            detail.insert("backup".to_owned(), json!(options.file));
+            detail.insert("known_by".to_owned(), json!(self.known_by));
+            detail.insert("purged_at".to_owned(), json!(self.at));
+            event.detail = Some(detail);
+            (event, Some(item.row_id))
+        };
+        self.items.iter().map(event).collect()
+    }
 }
 
 /// Brings the ledger of `archive` up to what is known, and erases what is in it.
@@ -81,5 +112,7 @@ fn erase(
         paths: items.iter().map(|item| item.path.to_string()).collect(),
         known_by: source,
         at: entry.at.clone(),
+        reason: entry.reason.clone(),
+        items,
     }))
 }

@@ -11,12 +11,15 @@ use crate::archive::Archive;
 use crate::archive::journaled::record_of;
 use crate::error::Result;
 use crate::evidence::{Action, Record};
-use crate::model::LogId;
+use crate::model::{LogId, shell_word};
 
 use super::known::Known;
 
 /// The key in the detail of the record.
 pub(super) const ROLLED_BACK: &str = "rolled_back";
+
+/// The key that names the folder in which the archive before is kept.
+pub(super) const ASIDE: &str = "aside";
 
 /// Logs that one record tells of, at most: it has room for 64 KiB.
 const MOST: usize = 200;
@@ -33,7 +36,15 @@ pub(super) fn tell(archive: &mut Archive, known: &Known) -> Result<Vec<Value>> {
 
 /// The logs that restored backups broke off.
 #[derive(Debug, Default)]
-pub struct RolledBack(BTreeMap<LogId, (u64, u64)>);
+pub struct RolledBack(BTreeMap<LogId, BrokenOff>);
+
+/// A log that was known further than the backup has it.
+#[derive(Debug)]
+struct BrokenOff {
+    after: u64,
+    until: u64,
+    aside: Option<String>,
+}
 
 impl RolledBack {
     /// As the records of `archive` tell.
@@ -48,7 +59,8 @@ impl RolledBack {
                 if let (Some(log), Some(after), Some(until)) =
                     (log, entry["after"].as_u64(), entry["until"].as_u64())
                 {
-                    logs.insert(log, (after, until));
+                    let aside = detail.get(ASIDE).and_then(Value::as_str).map(str::to_owned);
+                    logs.insert(log, BrokenOff { after, until, aside });
                 }
             }
         }
@@ -57,7 +69,20 @@ impl RolledBack {
 
     /// Whether `record` is one that a restore took away.
     pub fn has(&self, record: &Record) -> bool {
-        let range = self.0.get(&record.log);
-        range.is_some_and(|(after, until)| (after + 1..=*until).contains(&record.seq))
+        self.of_record(record).is_some()
+    }
+
+    fn of_record(&self, record: &Record) -> Option<&BrokenOff> {
+        let log = self.0.get(&record.log)?;
+        (log.after + 1..=log.until).contains(&record.seq).then_some(log)
+    }
+
+    /// The command that brings back what a restore took away with `record`, where the archive before
+    /// was kept.
+    pub fn remedy(&self, record: &Record) -> Option<String> {
+        let aside = self.of_record(record)?.aside.as_ref()?;
+        let folder = "\"$(git rev-parse --git-common-dir)\"/codex-archive";
+        let file = shell_word(format!("{aside}/archive.sqlite").as_bytes());
+        Some(format!("git codex-archive import {folder}/{file}"))
     }
 }

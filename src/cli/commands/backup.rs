@@ -336,9 +336,6 @@ impl Report for RestoreBackupReport {
         if let Some(aside) = &self.kept_aside {
             out.field("kept aside", aside);
         }
-        for again in &self.purged_again {
-            write_purged(out, again);
-        }
         if let Some(archive) = &self.archive {
             write_archive(out, archive);
         }

@@ -214,6 +214,13 @@ fn a_dry_run_writes_nothing() {
     assert!(!at.exists());
 }
 
+/// What a gzipped file decodes to, if it does.
+fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(bytes);
+    std::io::Read::read_to_end(&mut decoder, &mut out).ok().map(|_| out)
+}
+
 #[test]
 fn every_kind_of_damage_is_seen() {
     let repo = with_items();
@@ -226,8 +233,9 @@ fn every_kind_of_damage_is_seen() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x10;
             fs::write(&damaged, &flipped).unwrap();
-            // The header of gzip holds a time and a system that nobody reads.
-            if (4..10).contains(&at) {
+            // Of some bits nothing hangs: the header's time, and what fills up the last byte of a
+            // block. The file beside it tells of those.
+            if plain(&flipped) == plain(&bytes) {
                 continue;
             }
             ends(&verify(repo, &damaged), &[2, 4]);

@@ -78,7 +78,7 @@ fn what_stood_there_is_kept_aside() {
     let copy = format!("sqlite:///{}", aside.join("archive.sqlite").display());
     let other = repo.world.path("other.sqlite");
     let to = format!("sqlite:///{}", other.display());
-    repo.archive(["copy", "--from", &copy, "--to", &to]).ok().says("items:         2 copied");
+    repo.archive(["copy", "--from", &copy, "--to", &to]).ok().says("items:        2 copied");
     repo.is_well();
     let report = repo.archive(["--json", "evidence", "verify"]).ok().json();
     assert_eq!(report["findings"], serde_json::json!([]));
@@ -131,7 +131,8 @@ fn an_older_state_is_refused_and_told_of() {
         .collect();
     assert_eq!(rules, ["rolled-back"], "{report}");
     repo.archive(["fsck"]).ok();
-    repo.archive(["verify", "--all"]).fails(4).says("src/live.py");
+    let told = repo.archive(["--json", "verify", "--all"]).fails(4).json();
+    assert_eq!(told["findings"][0]["rule"], "item-missing", "{told}");
 }
 
 /// Without an archive, links dangle: only what is said and what is there matters.
@@ -139,6 +140,26 @@ fn refused_without_archive(repo: &TestRepo, file: &Path) -> Outcome {
     let said = restore(repo, file, &[]).fails(6).says("ARCHIVE of src/live.py");
     assert!(!store(repo).join("archive.sqlite").exists());
     said
+}
+
+#[test]
+fn what_an_older_state_lacks_is_brought_back_from_aside() {
+    if !is_embedded() {
+        return;
+    }
+    let repo = with_items();
+    let file = backup(&repo, &[]);
+    repo.store(&["src/live.py"]);
+    repo.commit("live too");
+    restore(&repo, &file, &["--allow-older"]).ok();
+    let told = repo.archive(["--json", "evidence", "verify"]).ok().json();
+    let hint = told["findings"][0]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.starts_with("git codex-archive import"), "{hint}");
+    repo.types(&hint).ok();
+    repo.is_well();
+    let told = repo.archive(["--json", "evidence", "verify"]).ok().json();
+    assert_eq!(told["findings"], serde_json::json!([]));
+    repo.archive(["restore", "--stage", "src/live.py"]).ok();
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_recipient_opens_it_with_a_key() {
     let home = repo.world.path("keys");
     fs::create_dir(&home).unwrap();
     let gpg = |line: &str| {
-        repo.types(&format!("chmod 700 '{0}' && GNUPGHOME='{0}' {line}", home.display()))
+        repo.types(&format!("chmod 700 '{0}' && export GNUPGHOME='{0}' && {line}", home.display()))
     };
     for (name, kind) in [("ann@x", "default default"), ("bob@x", "rsa2048 default")] {
         gpg(&format!("gpg --batch --quiet --passphrase '' --quick-gen-key {name} {kind} never"))

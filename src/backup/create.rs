@@ -294,13 +294,14 @@ fn write_out(
     check_room(dest, &plain)?;
     remove_litter(dest, &target.name.stem)?;
     let folder = Arc::new(Folder::make_below("write", dest, &target.name.folder())?);
-    let mut temp = folder.private_temp(&litter_tag(&target.name.stem))?;
+    let tag = litter_tag(&target.name.stem);
+    let mut temp = folder.private_temp(&tag)?;
     let (key, sha256, size_bytes) = copy_out(&mut plain, &mut temp, target, &options.sealing)?;
     drop(plain);
     temp.sync()?;
     temp.forget_cached();
     read_back(workspace, &temp, &key, (sha256, size_bytes), &manifest, progress)?;
-    destination::write_checksum(&target.path, &sha256)?;
+    destination::write_checksum(&folder, &tag, &target.path, &sha256)?;
     temp.publish_new(&target.path)?;
     folder.sync()?;
     report.size_bytes = size_bytes;

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::fs::{self as files, TempFile};
+use crate::fs::Folder;
 use crate::model::{Digest, Digester};
 
 use super::name::{BackupName, CHECKSUM};
@@ -87,14 +88,19 @@ pub(super) fn checksum_of(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Writes the file with the digest of the backup `path`, as `sha256sum` does, for its owner alone.
-pub(super) fn write_checksum(path: &Path, sha256: &Digest) -> Result<()> {
+/// Writes the file with the digest of the backup `path`, which is in `folder`, as `sha256sum` does,
+/// for its owner alone; `tag` tells whose a file is that is left when the program is killed.
+pub(super) fn write_checksum(
+    folder: &Arc<Folder>,
+    tag: &str,
+    path: &Path,
+    sha256: &Digest,
+) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let target = checksum_of(path);
-    let mut temp = TempFile::create_private(files::folder_of(path))?;
+    let mut temp = folder.private_temp(tag)?;
     temp.write_synced(format!("{sha256}  {name}\n").as_bytes())?;
-    temp.publish(&target)?;
-    files::sync_folder(files::folder_of(path))
+    temp.publish(&checksum_of(path))?;
+    folder.sync()
 }
 
 /// What a checksum file says of the backup `path`.

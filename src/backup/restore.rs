@@ -221,7 +221,7 @@ impl Taker for Both {
         if self.is_folder {
             let target = self.target.clone().unwrap_or_else(|| self.top.join(&manifest.folder));
             if !self.dry_run {
-                self.unpacked = Some(files::TempFolder::create(files::folder_of(&target))?);
+                self.unpacked = Some(files::TempFolder::beside(&target)?);
             }
             self.target = Some(target);
         }

@@ -76,7 +76,9 @@ mod openpgp {
     use pgp::types::{Password, Seipdv1ReadMode, StringToKey};
     use rand::rngs::OsRng;
 
-    use super::*;
+    use super::{
+        BufRead, Error, File, Key, Passphrase, Read, Result, Sealing, VARIABLE, Write, fmt,
+    };
 
     const CIPHER: SymmetricKeyAlgorithm = SymmetricKeyAlgorithm::AES256;
 
@@ -239,7 +241,7 @@ pub(super) fn unseal<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Passphrase;
 
     #[test]
     fn a_passphrase_is_its_first_line_and_not_shown() {

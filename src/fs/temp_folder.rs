@@ -1,5 +1,6 @@
 //! A folder beside its target that becomes the target, whole, or goes away.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 
 use super::{Folder, TEMP_PREFIX, create_folders, folder_of, remove_tree, rename, sync_folder};
 use crate::error::{Error, Result};
-use crate::model::DeedId;
 
 /// A folder that is being filled.
 #[derive(Debug)]
@@ -17,10 +17,16 @@ pub struct TempFolder {
 }
 
 impl TempFolder {
-    /// An empty folder in `parent`, for its owner alone.
-    pub fn create(parent: &Path) -> Result<Self> {
+    /// An empty folder beside `target`, for its owner alone, in place of what a killed process left.
+    pub fn beside(target: &Path) -> Result<Self> {
+        let parent = folder_of(target);
         create_folders(parent)?;
-        let path = parent.join(format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]));
+        let mut name = OsString::from(TEMP_PREFIX);
+        name.push(target.file_name().unwrap_or_default());
+        let path = parent.join(name);
+        if fs::symlink_metadata(&path).is_ok() {
+            remove_tree(&path)?;
+        }
         fs::create_dir(&path).map_err(Error::io("create", &path))?;
         let this = Self { path };
         let owner = fs::Permissions::from_mode(0o700);

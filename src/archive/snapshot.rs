@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use crate::backend::{Access, SqliteScratch, check_schema, schema_version};
 use crate::error::{Error, Result};
-use crate::fs as files;
 use crate::progress::Progress;
 
 use super::opening::home_of;
@@ -84,13 +83,13 @@ impl Workspace {
     }
 
     /// Where plain content may stand for the time of a command: beside the archive, where it stands
-    /// in any case; outside a repository the current directory.
-    pub fn scratch_folder(&self) -> Result<PathBuf> {
-        if self.repository.is_none() {
-            return Ok(self.cwd.clone());
+    /// in any case, or where the archive would be; outside a repository the current directory.
+    pub fn scratch_folder(&self) -> PathBuf {
+        let store = self.store_folder();
+        match &self.repository {
+            None => self.cwd.clone(),
+            Some(_) if store.is_dir() => store,
+            Some(repository) => repository.common_dir().to_path_buf(),
         }
-        let folder = self.store_folder();
-        files::create_folders(&folder)?;
-        Ok(folder)
     }
 }

@@ -182,7 +182,7 @@ fn create_one(
     let from = source.path(workspace);
     check_apart(&from, &options.dest)?;
     let lock = source.lock(workspace)?;
-    let scratch = workspace.scratch_folder()?;
+    let scratch = workspace.scratch_folder();
     let spool = Spool::only_in(scratch.clone());
     if *source == Source::Own && !options.dry_run {
         let _lock = workspace.lock()?;
@@ -283,7 +283,7 @@ fn write_out(
     report: &mut Created,
     progress: &dyn Progress,
 ) -> Result<Digest> {
-    let scratch = workspace.scratch_folder()?;
+    let scratch = workspace.scratch_folder();
     let entries = data.files.iter().map(|file| file.entry.clone()).collect();
     let created_at = target.created_at.clone();
     let manifest = Manifest::new(created_at, data.folder.clone(), entries, data.archive.clone());
@@ -393,7 +393,7 @@ fn read_back(
         return Err(wrong("what stands at the destination is not what was written".to_owned()));
     }
     let source = File::open(temp.path()).map_err(Error::io("read", temp.path()))?;
-    let mut taker = ArchiveTaker::new(&workspace.scratch_folder()?);
+    let mut taker = ArchiveTaker::new(&workspace.scratch_folder());
     let contents = read(&object, source, key, &mut taker)?;
     let mut faults = contents.faults;
     if contents.manifest != *manifest {

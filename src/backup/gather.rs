@@ -25,8 +25,10 @@ use super::name::plain_name;
 const ARCHIVE: &str = "archive.sqlite";
 const JOURNAL: &str = "evidence/archive_ops.jsonl";
 
-/// What stands in our own data folder outside a repository and is no data.
-const NO_DATA: [&str; 4] = ["lock", "intents", "before-restore-", "archive.sqlite"];
+/// What stands in our own data folder and is taken from elsewhere, or, outside a repository, is no
+/// data; and how the names begin of what was kept of older archives.
+const NO_DATA: [&str; 4] = ["lock", "intents", ARCHIVE, JOURNAL];
+const KEPT: [&str; 3] = ["before-restore-", "archive.sqlite.schema-", "archive.sqlite-smoke-"];
 
 /// How often a file is read again that changed meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -347,7 +349,7 @@ impl Walk<'_> {
             return Ok(false);
         }
         let text = inner.to_string();
-        Ok(text == JOURNAL || NO_DATA.iter().any(|it| text.starts_with(it)))
+        Ok(NO_DATA.contains(&text.as_str()) || KEPT.iter().any(|it| text.starts_with(it)))
     }
 
     fn is_old_manifest(&self, path: &Path) -> Result<bool> {

@@ -84,7 +84,7 @@ fn restore_one(
     options: &RestoreBackupOptions,
     progress: &dyn Progress,
 ) -> Result<RestoreBackupReport> {
-    let mut taker = Both::new(workspace, options)?;
+    let mut taker = Both::new(workspace, options);
     let (object, sha256, contents) = open(workspace, options, &mut taker)?;
     if let Some(first) = contents.faults.first() {
         return Err(Error::damaged("backup", object, first.clone()));
@@ -180,15 +180,15 @@ struct Both {
 }
 
 impl Both {
-    fn new(workspace: &Workspace, options: &RestoreBackupOptions) -> Result<Self> {
-        Ok(Self {
-            archive: ArchiveTaker::new(&workspace.scratch_folder()?),
+    fn new(workspace: &Workspace, options: &RestoreBackupOptions) -> Self {
+        Self {
+            archive: ArchiveTaker::new(&workspace.scratch_folder()),
             target: options.output.as_ref().map(|it| workspace.cwd.join(it)),
             top: workspace.top.clone(),
             unpacked: None,
             is_folder: false,
             dry_run: options.dry_run,
-        })
+        }
     }
 
     /// Gives the folder its name, in place of what stands there.

@@ -59,6 +59,10 @@ pub(super) enum Key {
     /// Nothing is needed, or nothing is there.
     None,
     /// The passphrase.
+    #[cfg_attr(
+        not(feature = "openpgp"),
+        expect(dead_code, reason = "without OpenPGP nothing is opened")
+    )]
     Passphrase(Passphrase),
     /// The key of this one message, which its maker has.
     #[cfg(feature = "openpgp")]

@@ -78,7 +78,7 @@ fn look(
 ) -> Result<VerifyReport> {
     let mut report = VerifyReport { checksum: "absent", ..VerifyReport::default() };
     let key = options.passphrase.clone().map_or(Key::None, Key::Passphrase);
-    let mut taker = ArchiveTaker::new(&workspace.scratch_folder()?);
+    let mut taker = ArchiveTaker::new(&workspace.scratch_folder());
     let contents = match &options.file {
         Some(file) => {
             let file = workspace.cwd.join(file);

@@ -94,7 +94,10 @@ const TYPED: &[(&str, &str)] = &[
     ("backup restore", "git codex-archive --json backup restore ../backups/*/*/*.gz --dry-run"),
     ("", "mkdir ../data && ln -s none ../data/link && echo x >../data/file"),
     ("backup create", "git codex-archive --json backup create --source ../data --dest ../others"),
-    ("backup restore", "git codex-archive --json backup restore ../others/*/*/*.gz --output ../back"),
+    (
+        "backup restore",
+        "git codex-archive --json backup restore ../others/*/*/*.gz --output ../back",
+    ),
     ("fsck", "git codex-archive --json fsck"),
     ("health-check", "git codex-archive --json health-check"),
     ("config-show", "git codex-archive --json config-show"),

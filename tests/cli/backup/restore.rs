@@ -203,6 +203,24 @@ fn what_was_purged_does_not_come_back() {
 }
 
 #[test]
+fn a_purge_names_the_backups_that_have_the_content() {
+    let repo = TestRepo::ready();
+    let name = |file: &Path| file.file_name().unwrap().to_str().unwrap().to_owned();
+    let before = name(&backup(&repo, &[]));
+    repo.file("src/secret.py", secret()).commit("a secret");
+    repo.store(&["src/secret.py"]);
+    repo.commit("retired");
+    let with = name(&backup(&repo, &[]));
+    purge(&repo);
+    let after = name(&backup(&repo, &[]));
+    let line = ["--json", "purge", "src/secret.py", "--report"];
+    let told = repo.archive(line).ok().json();
+    let spots = told["outside_reach"].as_array().unwrap();
+    let spot = spots.iter().find(|spot| spot["place"] == "backups").unwrap()["what"].to_string();
+    assert!(spot.contains(&with) && !spot.contains(&before) && !spot.contains(&after), "{spot}");
+}
+
+#[test]
 fn it_does_not_come_back_by_a_file_either() {
     if !is_embedded() {
         return;

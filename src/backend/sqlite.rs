@@ -293,11 +293,11 @@ impl SqliteScratch {
 
     fn open_as(self, access: Access) -> Result<(Sqlite, File)> {
         let Self { file, connection, place, .. } = self;
-        let this = Sqlite { connection, place, is_nameless: true };
+        let mut this = Sqlite { connection, place, is_nameless: true };
         this.connection
-            .execute_batch("PRAGMA temp_store=MEMORY;")
+            // Before anything is written: no journal can stand beside it.
+            .execute_batch("PRAGMA temp_store=MEMORY; PRAGMA journal_mode=MEMORY;")
             .map_err(|e| wrap("open", &this.place, e))?;
-        let mut this = this;
         this.prepare(access)?;
         Ok((this, file))
     }

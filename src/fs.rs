@@ -213,6 +213,19 @@ pub fn keep_as(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Gives the file `from` the second name `to`, or copies it where the file system knows none: the
+/// first stays in any case.
+pub fn second_name(from: &Path, to: &Path) -> Result<()> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut temp = TempFile::create(folder_of(to), Executable::No)?;
+    let mut source = File::open(from).map_err(Error::io("read", from))?;
+    temp.fill(|mut out| io::copy(&mut source, &mut out).map(|_| ()))?;
+    temp.sync()?;
+    temp.publish_new(to)
+}
+
 /// Whether two names are of one file.
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     match (fs::symlink_metadata(one), fs::symlink_metadata(other)) {

@@ -27,11 +27,9 @@ impl TempFolder {
         if fs::symlink_metadata(&path).is_ok() {
             remove_tree(&path)?;
         }
-        fs::create_dir(&path).map_err(Error::io("create", &path))?;
-        let this = Self { path };
-        let owner = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(&this.path, owner).map_err(Error::io("chmod", &this.path))?;
-        Ok(this)
+        let made = rustix::fs::mkdir(&path, rustix::fs::Mode::RWXU);
+        made.map_err(|errno| Error::io("create", &path)(errno.into()))?;
+        Ok(Self { path })
     }
 
     /// Makes the folder `path` in it.

@@ -77,7 +77,7 @@ pub(super) fn keep(workspace: &Workspace, place: &Path, kept: &Path) -> Result<O
         files::create_folders(kept)?;
         for file in &stands {
             if !file.as_os_str().to_string_lossy().ends_with("-shm") {
-                second_name(file, &kept.join(file.file_name().unwrap_or_default()))?;
+                files::second_name(file, &kept.join(file.file_name().unwrap_or_default()))?;
             }
         }
         files::sync_folder(kept)?;
@@ -86,18 +86,6 @@ pub(super) fn keep(workspace: &Workspace, place: &Path, kept: &Path) -> Result<O
         files::remove_file(side)?;
     }
     Ok((!stands.is_empty()).then(|| kept.display().to_string()))
-}
-
-/// A second name, or a copy where the file system knows none: the first must stay.
-fn second_name(from: &Path, to: &Path) -> Result<()> {
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    let mut temp = files::TempFile::create(files::folder_of(to), files::Executable::No)?;
-    let mut source = fs::File::open(from).map_err(Error::io("read", from))?;
-    temp.fill(|mut out| std::io::copy(&mut source, &mut out).map(|_| ()))?;
-    temp.sync()?;
-    temp.publish_new(to)
 }
 
 fn beside(place: &Path, side: &str) -> PathBuf {

@@ -5,6 +5,7 @@
 
 mod folder;
 mod spool;
+mod temp_folder;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +17,8 @@ use std::path::Path;
 use crate::error::{Error, Refusal, Result};
 
 pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
-pub use spool::{Part, Spool, nameless_file_with};
+pub use spool::{Part, Spool, nameless_file_in, nameless_file_with};
+pub use temp_folder::TempFolder;
 
 /// Whether a created file is executable; the umask decides the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,6 +215,19 @@ pub fn keep_as(from: &Path, to: &Path) -> Result<()> {
         Err(_) => rename(from, to),
         Ok(()) => Ok(()),
     }
+}
+
+/// Gives the file `from` the second name `to`, or copies it where the file system knows none: the
+/// first stays in any case.
+pub fn second_name(from: &Path, to: &Path) -> Result<()> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut temp = TempFile::create(folder_of(to), Executable::No)?;
+    let mut source = File::open(from).map_err(Error::io("read", from))?;
+    temp.fill(|mut out| io::copy(&mut source, &mut out).map(|_| ()))?;
+    temp.sync()?;
+    temp.publish_new(to)
 }
 
 /// Whether two names are of one file.

@@ -12,6 +12,7 @@
 
 pub mod archive;
 pub mod backend;
+pub mod backup;
 pub mod blob;
 pub mod cli;
 pub mod clock;

@@ -87,6 +87,7 @@ impl Archive {
             let writer = if has_clone { workspace.clone_id()? } else { CloneId::random() };
             self.writer = Some(writer);
         }
+        self.replace_journal()?;
         self.catch_up()?;
         Ok(self)
     }
@@ -161,7 +162,7 @@ impl Archive {
         access: Access,
         apart: bool,
     ) -> Result<Self> {
-        let (writes, journal) = (access != Access::Read, workspace.journal_file()?);
+        let writes = access != Access::Read;
         let driver: Box<dyn Driver> = match &place {
             ArchivePlace::Server(url) => connect(url, access, workspace.patience)?,
             ArchivePlace::File(file) => {
@@ -173,12 +174,25 @@ impl Archive {
                 Box::new(driver)
             }
         };
+        let mut this = Self::around(workspace, driver, access, apart)?;
+        this.home = home_of(&place).unwrap_or_default();
+        this.shared = matches!(place, ArchivePlace::Server(_));
+        Ok(this)
+    }
+
+    /// The archive behind `driver`, which has no home yet.
+    pub(super) fn around(
+        workspace: &Workspace,
+        driver: Box<dyn Driver>,
+        access: Access,
+        apart: bool,
+    ) -> Result<Self> {
         Ok(Self {
             driver,
-            journal: Journal::at(journal),
+            journal: Journal::at(workspace.journal_file()?),
             journal_lags: false,
-            home: home_of(&place).unwrap_or_default(),
-            shared: matches!(place, ArchivePlace::Server(_)),
+            home: String::new(),
+            shared: false,
             writer: None,
             now: workspace.now(),
             retry: workspace.patience.retry,
@@ -187,13 +201,13 @@ impl Archive {
             apart,
             schema: LATEST_VERSION,
             open_run: None,
-            pen: if writes { Pen::of(workspace)? } else { None },
+            pen: if access == Access::Read { None } else { Pen::of(workspace)? },
         })
     }
 }
 
 /// Where an archive stands: of a file its inode and path.
-fn home_of(place: &ArchivePlace) -> Result<String> {
+pub(super) fn home_of(place: &ArchivePlace) -> Result<String> {
     let ArchivePlace::File(file) = place else { return Ok(SERVER_HOME.to_owned()) };
     let meta = fs::metadata(file).map_err(Error::io("look at", file))?;
     Ok(format!("{} {}", meta.ino(), file.display()))

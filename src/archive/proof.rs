@@ -17,6 +17,7 @@ mod signatures;
 
 use super::checkpoint::checkpoint_faults;
 use super::fsck::{FsckReport, check_evidence};
+use super::reinstate::RolledBack;
 use super::{Archive, Workspace, segments};
 
 const fn rule(id: &'static str, severity: Severity, meaning: &'static str) -> Rule {
@@ -72,6 +73,11 @@ const SEGMENT_DIFFERS: Rule = rule(
     Severity::Error,
     "A record of a segment is not the one that the table has under its number.",
 );
+const ROLLED_BACK: Rule = rule(
+    "rolled-back",
+    Severity::Warning,
+    "The tree has a record that a restored backup of this archive was too old to have.",
+);
 const TWO_WRITERS: Rule = rule(
     "two-writers",
     Severity::Error,
@@ -111,6 +117,7 @@ pub const RULES: &[&Rule] = &[
     &JOURNAL_EDITED,
     &SEGMENT_INVALID,
     &SEGMENT_DIFFERS,
+    &ROLLED_BACK,
     &TWO_WRITERS,
     &UNSIGNED,
     &BAD_SIGNATURE,
@@ -216,12 +223,16 @@ fn tree(
     }
     report.segments = segments.len() as u64;
     let mut foreign: BTreeMap<LogId, u64> = BTreeMap::new();
+    let rolled_back = RolledBack::of(archive)?;
     for segment in &segments {
         // One finding a segment says enough.
         let mut finding = None;
         for (record, digest) in &segment.lines {
             let (rule, what) = match look_up(archive, record, *digest)? {
                 Known::Same(_) => continue,
+                Known::Lost | Known::Foreign if rolled_back.has(record) => {
+                    (&ROLLED_BACK, "a restored backup did not have it")
+                }
                 Known::Foreign => {
                     *foreign.entry(record.log).or_default() += 1;
                     continue;
@@ -234,7 +245,10 @@ fn tree(
                 Known::Lost => (&TABLE_SHORT, "the table lacks this record"),
             };
             let message = format!("record {} of log {}: {what}", record.seq, record.log);
-            let hint = format!("git log --oneline -- ':/{}'", segment.path);
+            let hint = match rolled_back.remedy(record).filter(|_| rule.id == ROLLED_BACK.id) {
+                Some(remedy) => remedy,
+                None => format!("git log --oneline -- ':/{}'", segment.path),
+            };
             finding =
                 finding.or(Some(Finding::new(rule, segment.path.to_string(), message).hint(hint)));
         }

@@ -100,6 +100,21 @@ pub fn transfer(
     action: Action,
     progress: &dyn Progress,
 ) -> Result<TransferReport> {
+    let mut report = fill(from, to, Merge::of(&action), progress)?;
+    if report.moved().iter().any(|(_, it)| it.copied > 0) {
+        to.note_new_records();
+        report.evidence = record(from, to, actor, action, &report)?;
+    }
+    Ok(report)
+}
+
+/// The same without a record of it: for a copy that goes on as the archive it was taken of.
+pub(super) fn fill(
+    from: &mut Archive,
+    to: &mut Archive,
+    merge: Merge,
+    progress: &dyn Progress,
+) -> Result<TransferReport> {
     let place = |archive: &mut Archive| archive.driver().place().to_owned();
     let mut report =
         TransferReport { from: place(from), to: place(to), ..TransferReport::default() };
@@ -111,7 +126,7 @@ pub fn transfer(
             move_records(from, to, &items, &mut report)?;
             move_signatures(from, to)?;
             move_governance(from, to, &items)?;
-            move_memory(from, to, Merge::of(&action), &mut report)?;
+            move_memory(from, to, merge, &mut report)?;
             move_runs(from, to, &mut report.retention_runs)?;
             report.source_root = logical_root(&mut from.catalog())?.to_string();
             from.catalog().totals()
@@ -125,10 +140,6 @@ pub fn transfer(
     if must_be_equal && report.target_root != report.source_root {
         let why = "it does not hold what it was copied from";
         return Err(Error::damaged("archive", report.to.clone(), why));
-    }
-    if report.moved().iter().any(|(_, it)| it.copied > 0) {
-        to.note_new_records();
-        report.evidence = record(from, to, actor, action, &report)?;
     }
     Ok(report)
 }

@@ -292,6 +292,12 @@ impl<'a> Ledger<'a> {
         self.read(&sql, &[])
     }
 
+    /// The records of one action, oldest first.
+    pub fn records_with(&mut self, action: &str) -> Result<Vec<StoredRecord>> {
+        let sql = format!("{RECORD} WHERE e.action = ? ORDER BY e.id");
+        self.read(&sql, &[action.into()])
+    }
+
     /// The number of records.
     pub fn count(&mut self) -> Result<u64> {
         self.driver.query("SELECT COUNT(*) FROM evidence", &[])?[0].unsigned(0)

@@ -28,6 +28,7 @@ mod sqlite;
 #[cfg(feature = "postgres")]
 mod tls;
 mod transfer;
+mod unhold;
 mod uploads;
 
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ pub use roles::roles_text;
 pub use schema::check_schema;
 pub use server::{Patience, Server};
 pub use signatures::StoredSignature;
-pub use sqlite::Sqlite;
+pub use sqlite::{SQLITE_HEADER, Sqlite, SqliteScratch};
 pub use transfer::{ArtifactRow, BatchRow, MetadataPage};
 pub use uploads::UploadRow;
 

@@ -3,7 +3,9 @@
 //! Promises: a commit is durable before it returns; a file that is not ours, or that carries
 //! triggers, is refused; deleted content is overwritten.
 
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +35,9 @@ const LIMITS: &[(Limit, i32)] = &[
 /// Pages that are copied at once.
 const COPY_PAGES: i32 = 1024;
 
+/// How long to wait before a copy that found the database locked goes on.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How long another process's lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -43,6 +48,8 @@ const SCRUB_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Sqlite {
     connection: Connection,
     place: String,
+    /// Whether the file has no name, so that no file can stand beside it.
+    is_nameless: bool,
 }
 
 impl ToSql for Value {
@@ -64,7 +71,7 @@ impl Sqlite {
             return Err(Error::NoArchive { action: "open the archive", place });
         }
         let connection = connect(file, access).map_err(|e| wrap("open", &place, e))?;
-        let mut this = Self { connection, place };
+        let mut this = Self { connection, place, is_nameless: false };
         match this.prepare(access) {
             Err(error) if access == Access::Read && has_no_room(&error) => {
                 this.connection = connect_without_side_files(file).map_err(|_| error)?;
@@ -112,10 +119,12 @@ impl Sqlite {
         }
         // A trigger of somebody else's must not see even these.
         self.refuse_triggers()?;
-        pragma(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;
-             PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=0;",
-        )
+        pragma(match self.is_nameless {
+            // What is lost in a crash is gone with the file in any case.
+            true => "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;",
+            false => "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        })?;
+        pragma("PRAGMA secure_delete=ON; PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=0;")
     }
 
     fn refuse_triggers(&self) -> Result<()> {
@@ -209,6 +218,91 @@ fn wrap(action: &'static str, place: &str, error: rusqlite::Error) -> Error {
     Error::Backend { action, place: place.to_owned(), failure, source: Box::new(error) }
 }
 
+/// Copies a database as it is at one moment; others go on writing to it.
+fn copy_pages(from: &Connection, into: &mut Connection) -> rusqlite::Result<()> {
+    // The copy is worth nothing before it is whole, so it needs no journal.
+    into.execute_batch("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")?;
+    // In one step: between two, somebody's write would begin it anew.
+    Backup::new(from, into)?.run_to_completion(i32::MAX, PAUSE, None)
+}
+
+/// What every database of SQLite begins with.
+pub const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
+
+/// Where the header says whether a write-ahead log is kept, and that none is.
+const WITHOUT_LOG: (u64, [u8; 2]) = (18, [1, 1]);
+
+/// A database in a file without a name: nobody else opens it, it is gone when the program ends, and
+/// nothing of it comes to stand beside it.
+pub struct SqliteScratch {
+    file: File,
+    // Opened while the file had a name; the first is used to copy into it.
+    filler: Connection,
+    connection: Connection,
+    place: String,
+}
+
+impl SqliteScratch {
+    /// An empty file on the file system of `folder`; messages call it `place`.
+    pub fn create(folder: &Path, place: &str) -> Result<Self> {
+        let folder = folder.canonicalize().map_err(Error::io("open", folder))?;
+        let mut temp = files::TempFile::create_private(&folder)?;
+        let failed = |e| wrap("open", place, e);
+        let filler = connect(temp.path(), Access::Write).map_err(failed)?;
+        let connection = connect(temp.path(), Access::Write).map_err(failed)?;
+        let file = temp.file()?.try_clone().map_err(Error::io("open", &folder))?;
+        // Its name goes with it.
+        drop(temp);
+        Ok(Self { file, filler, connection, place: place.to_owned() })
+    }
+
+    /// The file, to write a database into.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Copies the database `from` into it, as it is at one moment, whoever writes to it meanwhile.
+    pub fn copy_from(&mut self, from: &Path) -> Result<()> {
+        let shown = from.display().to_string();
+        let failed = |e| wrap("copy", &shown, e);
+        let from = from.canonicalize().map_err(Error::io("open", from))?;
+        let source = connect(&from, Access::Read).map_err(failed)?;
+        source.busy_timeout(PATIENCE).map_err(failed)?;
+        source.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
+        // What was read is left as it stands, its log included.
+        source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        copy_pages(&source, &mut self.filler).map_err(failed)
+    }
+
+    /// Says in the database's header that it has no write-ahead log: none could stand beside it.
+    pub fn end_log(&mut self) -> Result<()> {
+        let (at, bytes) = WITHOUT_LOG;
+        self.file.write_all_at(&bytes, at).map_err(Error::io("write", &self.place))
+    }
+
+    /// The archive in it, and the file. What is written to it is in the file when it is committed.
+    pub fn open(mut self, access: Access) -> Result<(Sqlite, File)> {
+        self.end_log()?;
+        self.open_as(access)
+    }
+
+    /// A new archive in the file, which is empty.
+    pub fn open_empty(self) -> Result<(Sqlite, File)> {
+        self.open_as(Access::Create)
+    }
+
+    fn open_as(self, access: Access) -> Result<(Sqlite, File)> {
+        let Self { file, connection, place, .. } = self;
+        let mut this = Sqlite { connection, place, is_nameless: true };
+        this.connection
+            // Before anything is written: no journal can stand beside it.
+            .execute_batch("PRAGMA temp_store=MEMORY; PRAGMA journal_mode=MEMORY;")
+            .map_err(|e| wrap("open", &this.place, e))?;
+        this.prepare(access)?;
+        Ok((this, file))
+    }
+}
+
 impl Driver for Sqlite {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
@@ -263,6 +357,9 @@ impl Driver for Sqlite {
     }
 
     fn keep_copy(&mut self, name: &str) -> Result<Option<PathBuf>> {
+        if self.is_nameless {
+            return Ok(None);
+        }
         let copy = PathBuf::from(format!("{}.{name}", self.place));
         let half = PathBuf::from(format!("{}.half", copy.display()));
         let failed = |e| wrap("copy", &self.place, e);

@@ -75,6 +75,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The value of a variable that a command needs; an empty one counts as unset.
+    pub fn variable(&self, name: &'static str) -> Result<Option<String>> {
+        let text = |value: &std::ffi::OsStr| {
+            let text = value.to_str().map(str::to_owned);
+            text.ok_or_else(|| Error::invalid("variable", name, "it is not UTF-8"))
+        };
+        self.environment.get(name).map(text).transpose()
+    }
+
     /// Variables of the environment that begin like ours and mean nothing.
     pub fn unknown_variables(&self) -> Vec<(String, Option<&'static str>)> {
         self.environment.unknown()

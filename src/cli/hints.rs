@@ -230,6 +230,8 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::PlanMismatch { scope, .. } => {
             format!("git codex-archive retention plan --of {scope} --output {} --force", path())
         }
+        Refusal::Older { .. } => place.again(None, "--allow-older"),
+        Refusal::OtherMount { .. } => format!("findmnt --target {}", quote(object)),
         Refusal::Spike { .. } => place.again(None, "--allow-spike"),
         Refusal::ChangedMeanwhile => place.again(None, ""),
         Refusal::Committed => "git log -1".to_owned(),

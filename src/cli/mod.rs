@@ -23,8 +23,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::Error;
 use commands::{
-    approve, batch_restore, batch_store, cat, config_show, copy, drop, evidence, export, fsck,
-    health_check, hold, hook, hooks, import, init, list, log, memory, migrate, policy,
+    approve, backup, batch_restore, batch_store, cat, config_show, copy, drop, evidence, export,
+    fsck, health_check, hold, hook, hooks, import, init, list, log, memory, migrate, policy,
     prune_request, purge, reconcile, request, restore, retention, schema, show, status, store,
     trust, undo, verify,
 };
@@ -185,6 +185,8 @@ enum Command {
     Retention(retention::Args),
     /// Save and get entries of memory
     Memory(memory::Args),
+    /// Back up the data, prove backups, and put them back
+    Backup(backup::Args),
     /// Check whether the archive is well
     HealthCheck(health_check::Args),
     /// Show on one screen what is going on
@@ -320,6 +322,7 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Policy(args) => policy::run(context, args)?,
         Command::Retention(args) => retention::run(context, args)?,
         Command::Memory(args) => memory::run(context, args)?,
+        Command::Backup(args) => backup::run(context, args)?,
         Command::HealthCheck(args) => health_check::run(context, args)?,
         Command::Status(args) => ui.show(&status::run(context, args)?),
         // These need no workspace and were run before.

@@ -85,6 +85,52 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "backup.dest",
+        kind: Kind::Path,
+        flag: Some("--dest"),
+        meaning: "The folder that backups go to.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.keep",
+        kind: Kind::Count { least: 1, most: 100_000 },
+        default: Some("3"),
+        flag: Some("--keep"),
+        meaning: "How many backups of one name are kept where older ones are pruned.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.prune",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--prune"),
+        meaning: "Whether older backups go once a new one is proven.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.mount_check",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--mount-check"),
+        meaning: "Whether the destination must be the mounted file system that it was.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.encrypt",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--encrypt"),
+        meaning: "Whether backups are encrypted, with the passphrase in `CODEX_BACKUP_GPG_KEY`.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.suffix",
+        kind: Kind::Text { least: 1, most: 64 },
+        flag: Some("--suffix"),
+        meaning: "What stands behind the name of a backup: letters, digits, `.` and `_`.",
+        ..EMPTY
+    },
+    Key {
         name: "evidence.dir",
         kind: Kind::Path,
         environment: &["CODEX_EVIDENCE_DIR"],

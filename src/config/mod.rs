@@ -4,6 +4,7 @@
 //! Refuses: unknown keys, values out of range, a backend that disagrees with the URL. Shows no
 //! password.
 
+mod backup;
 mod keys;
 mod layers;
 mod place;

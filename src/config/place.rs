@@ -76,6 +76,14 @@ impl Config {
         }
     }
 
+    /// The folder for backups, where `backup.dest` names one.
+    pub fn backup_dest(&self, top: &Path) -> Result<Option<PathBuf>> {
+        match self.datum("backup.dest") {
+            Some(Datum::Path(path)) => self.resolve("backup.dest", "use", top, path).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// `path` from `top`, the value of the key `name`.
     fn resolve(
         &self,

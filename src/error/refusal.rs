@@ -153,6 +153,18 @@ pub enum Refusal {
         /// What is unusual, as a clause.
         why: String,
     },
+    /// A backup lacks what is known here.
+    #[error("{why}")]
+    Older {
+        /// What it lacks, as a clause.
+        why: String,
+    },
+    /// The destination of backups is not what it was.
+    #[error("{why}")]
+    OtherMount {
+        /// What differs, as a clause.
+        why: String,
+    },
     /// The file changed while it was being archived.
     #[error("the file changed while it was being archived")]
     ChangedMeanwhile,

@@ -195,8 +195,17 @@ impl Folder {
     /// later may already be as long as the file system allows.
     pub fn temp(self: &Arc<Self>, executable: Executable) -> Result<TempFile> {
         let name = format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]);
+        self.temp_with(name, if executable == Executable::Yes { 0o777 } else { 0o666 })
+    }
+
+    /// The same for its owner alone, whatever the umask; `tag` tells in its name whose it is.
+    pub fn private_temp(self: &Arc<Self>, tag: &str) -> Result<TempFile> {
+        let random = &DeedId::random().to_string()[..13];
+        self.temp_with(format!("{TEMP_PREFIX}{tag}{random}"), 0o600)
+    }
+
+    fn temp_with(self: &Arc<Self>, name: String, mode: u32) -> Result<TempFile> {
         let path = self.path.join(&name);
-        let mode = if executable == Executable::Yes { 0o777 } else { 0o666 };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, &name, flags, Mode::from_raw_mode(mode))
             .map_err(failed("create", &path))?;
@@ -309,6 +318,11 @@ impl TempFile {
         Arc::new(Folder::at(folder)?).temp(executable)
     }
 
+    /// The same for its owner alone.
+    pub fn create_private(folder: &Path) -> Result<Self> {
+        Arc::new(Folder::at(folder)?).private_temp("")
+    }
+
     /// The folder that it is in.
     pub(super) fn folder(&self) -> &Folder {
         &self.folder
@@ -367,6 +381,15 @@ impl TempFile {
             }
         };
         synced.map_err(failed("sync", &self.path))
+    }
+
+    /// Asks the system to forget what it has in memory of the file, so that it is read from where it
+    /// is; what does not know how keeps it.
+    pub fn forget_cached(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(file) = &self.file {
+            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        }
     }
 
     /// Gives the file the last name of `target`, which is in the same folder, and replaces what is

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ const ELSEWHERE: [&str; 2] = ["/var/tmp", "/tmp"];
 #[derive(Debug)]
 pub struct Spool {
     folders: Vec<PathBuf>,
+    /// Whether it may also stand in a place for temporary files.
+    may_leave: bool,
     memory_left: Cell<u64>,
     state: RefCell<State>,
 }
@@ -51,7 +53,13 @@ pub struct Part {
 impl Spool {
     /// A spool in the first of `folders` in which a file can be made.
     pub fn new(folders: Vec<PathBuf>) -> Self {
-        Self { folders, memory_left: Cell::new(IN_MEMORY), state: RefCell::default() }
+        let memory_left = Cell::new(IN_MEMORY);
+        Self { folders, may_leave: true, memory_left, state: RefCell::default() }
+    }
+
+    /// A spool on the file system of `folder`, and nowhere else.
+    pub fn only_in(folder: PathBuf) -> Self {
+        Self { may_leave: false, ..Self::new(vec![folder]) }
     }
 
     /// Whether the caller may keep so many more bytes in memory; if so, they are counted.
@@ -66,13 +74,22 @@ impl Spool {
         let mut state = self.state.try_borrow_mut().map_err(busy)?;
         let file = match &state.file {
             Some(file) => file.clone(),
-            None => state.file.insert(Arc::new(nameless_file(&self.folders)?)).clone(),
+            None => state.file.insert(Arc::new(self.file()?)).clone(),
         };
         let mut writer = At { file: &file, at: state.end };
         let value = fill(&mut writer)?;
         let (start, end) = (state.end, writer.at);
         state.end = end;
         Ok((Part { file, start, size_bytes: end - start }, value))
+    }
+}
+
+impl Spool {
+    fn file(&self) -> Result<File> {
+        match self.folders.first() {
+            Some(folder) if !self.may_leave => nameless_file_in(folder),
+            _ => nameless_file(&self.folders),
+        }
     }
 }
 
@@ -84,6 +101,11 @@ impl Part {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.file.read_exact_at(buffer, self.start + offset)
+    }
+
+    /// How many they are.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
     }
 
     /// Writes the bytes to `out`.
@@ -98,6 +120,30 @@ impl Part {
             left -= len as u64;
         }
         Ok(())
+    }
+}
+
+/// Reads a part from its beginning.
+#[derive(Debug)]
+pub struct PartReader<'a> {
+    part: &'a Part,
+    at: u64,
+}
+
+impl Part {
+    /// Reads the bytes.
+    pub fn reader(&self) -> PartReader<'_> {
+        PartReader { part: self, at: 0 }
+    }
+}
+
+impl Read for PartReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.part.size_bytes - self.at;
+        let len = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
+        let read = self.part.file.read_at(&mut buffer[..len], self.part.start + self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -143,7 +189,9 @@ fn nameless_file(folders: &[PathBuf]) -> Result<File> {
     Err(failure.unwrap_or_else(|| Error::io("create", "spool")(io::ErrorKind::NotFound.into())))
 }
 
-fn nameless_file_in(folder: &Path) -> Result<File> {
+/// An empty file without a name on the file system of `folder`, and nowhere else: for what may not
+/// come to stand in a place for temporary files.
+pub fn nameless_file_in(folder: &Path) -> Result<File> {
     let failed = |errno: Errno| Error::io("create a file in", folder)(errno.into());
     let (flags, owner) = (OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
     #[cfg(target_os = "linux")]
@@ -202,7 +250,6 @@ mod tests {
 
     #[test]
     fn another_program_reads_from_the_beginning() {
-        use std::io::Read;
         let dir = tempfile::tempdir().unwrap();
         let mut file = nameless_file_with(dir.path(), |out| out.write_all(b"content")).unwrap();
         let mut text = String::new();

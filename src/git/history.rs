@@ -43,17 +43,9 @@ impl Repository {
         command.args(tips.iter().map(GitOid::to_string)).arg("--").arg(folder);
         let answer = plumbing::run_checked(ACTION, command, &[])?;
 
-        // An empty field parts the commits.
-        let fields = plumbing::fields(ACTION, &answer)?;
-        let filled = fields.into_iter().filter(|field| !field.is_empty());
-        let mut raw = Vec::with_capacity(answer.len());
-        for field in filled {
-            raw.extend_from_slice(field);
-            raw.push(0);
-        }
         let mut seen = HashSet::new();
         let mut deleted = Vec::new();
-        for change in super::diff::parse_raw(ACTION, &raw, self.oid_len)? {
+        for change in super::diff::parse_raw(ACTION, &without_gaps(&answer)?, self.oid_len)? {
             if let Some(old) = change.old
                 && change.path.is_in(folder)
                 && seen.insert((change.path.clone(), old.oid))
@@ -63,4 +55,38 @@ impl Repository {
         }
         Ok(deleted)
     }
+
+    /// Every file below `folder` in the tree of any commit that a ref, a reflog or a work tree's HEAD
+    /// reaches, each pair of path and blob once.
+    pub fn files_ever_in(&self, folder: &str) -> Result<Vec<(RepoPath, GitOid)>> {
+        RepoPath::new(folder.as_bytes())?;
+        let mut command = self.reading(["-c", "log.showSignature=false"]);
+        command.args(["-c", "log.diffMerges=separate", "log", "--all", "--reflog", "--format="]);
+        command.args(["--diff-filter=AMDT", "-m", "--root", "--raw", "-z", "--no-abbrev"]);
+        command.args(["--no-renames", "--no-follow", "--no-relative", "--full-history"]);
+        command.args(["--no-notes", "--no-color", "--ignore-submodules=none", "--"]);
+        command.arg(folder);
+        let answer = plumbing::run_checked(ACTION, command, &[])?;
+        let mut seen = HashSet::new();
+        let mut files = Vec::new();
+        for change in super::diff::parse_raw(ACTION, &without_gaps(&answer)?, self.oid_len)? {
+            for side in [change.old, change.new].into_iter().flatten() {
+                if change.path.is_in(folder) && seen.insert((change.path.clone(), side.oid)) {
+                    files.push((change.path.clone(), side.oid));
+                }
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The changes without the empty fields that part the commits.
+fn without_gaps(answer: &[u8]) -> Result<Vec<u8>> {
+    let fields = plumbing::fields(ACTION, answer)?;
+    let mut raw = Vec::with_capacity(answer.len());
+    for field in fields.into_iter().filter(|field| !field.is_empty()) {
+        raw.extend_from_slice(field);
+        raw.push(0);
+    }
+    Ok(raw)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::{Archive, Workspace, segment_of_last};
+use crate::archive::{Archive, RolledBack, Workspace, segment_of_last};
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Record};
 use crate::model::{Digest, Finding, ItemState, LogId, RepoPath, TombstoneId, escape_line};
@@ -106,6 +106,14 @@ impl Witness {
                 return Ok(Some(
                     about(&rules::ITEM_MISSING, words).hint("git codex-archive reconcile"),
                 ));
+            }
+            // Looked for here alone: hooks are quick.
+            let rolled_back = RolledBack::of(archive)?;
+            if let Some((record, _)) = lines.iter().find(|(record, _)| rolled_back.has(record)) {
+                let words = "a restored backup was too old to have it";
+                let hint = rolled_back.remedy(record);
+                let hint = hint.unwrap_or_else(|| "git codex-archive reconcile".to_owned());
+                return Ok(Some(about(&rules::ITEM_MISSING, words).hint(hint)));
             }
             let words = "archived by another clone; its bytes are not in this archive";
             return Ok(Some(about(&rules::BYTES_ELSEWHERE, words)));

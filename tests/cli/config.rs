@@ -58,6 +58,37 @@ const ROWS: &[Row] = &[
         ],
     ),
     row(
+        "backup.dest",
+        &[],
+        &[],
+        [same("one", "'one'"), same("/two", "'/two'"), same("../three", "'../three'")],
+    ),
+    row("backup.keep", &[], &[], [same("1", "1"), same("3", "3"), same("100000", "100000")]),
+    row(
+        "backup.prune",
+        &[],
+        &[],
+        [same("true", "true"), same("false", "false"), same("true", "true")],
+    ),
+    row(
+        "backup.mount_check",
+        &[],
+        &[],
+        [same("true", "true"), same("false", "false"), same("true", "true")],
+    ),
+    row(
+        "backup.encrypt",
+        &[],
+        &[],
+        [same("true", "true"), same("false", "false"), same("true", "true")],
+    ),
+    row(
+        "backup.suffix",
+        &[],
+        &[],
+        [same("prod", "'prod'"), same("a_1", "'a_1'"), same("x.y", "'x.y'")],
+    ),
+    row(
         "evidence.dir",
         &[],
         &["CODEX_EVIDENCE_DIR"],

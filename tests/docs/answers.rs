@@ -106,6 +106,17 @@ const TYPED: &[(&str, &str)] = &[
         "git codex-archive --json memory save x | sed -n 's/.*\"id\": \"\\(.*\\)\",/\\1/p' | \
          xargs git codex-archive --json memory forget --by a --second b --reason x",
     ),
+    ("backup create", "git codex-archive --json backup create --dest ../backups"),
+    ("backup list", "git codex-archive --json backup list --dest ../backups"),
+    ("backup prune", "git codex-archive --json backup prune --dest ../backups --keep 1"),
+    ("backup verify", "git codex-archive --json backup verify ../backups/*/*/*.gz"),
+    ("backup restore", "git codex-archive --json backup restore ../backups/*/*/*.gz --dry-run"),
+    ("", "mkdir ../data && ln -s none ../data/link && echo x >../data/file"),
+    ("backup create", "git codex-archive --json backup create --source ../data --dest ../others"),
+    (
+        "backup restore",
+        "git codex-archive --json backup restore ../others/*/*/*.gz --output ../back",
+    ),
     ("fsck", "git codex-archive --json fsck"),
     ("health-check", "git codex-archive --json health-check"),
     ("config-show", "git codex-archive --json config-show"),

@@ -189,3 +189,13 @@ fn crash_policy_adopt() {
 fn crash_restore_approved() {
     sweep(&deeds::governance::RESTORE_APPROVED);
 }
+
+#[test]
+fn crash_backup_create() {
+    sweep(&deeds::BACKUP_CREATE);
+}
+
+#[test]
+fn crash_backup_restore() {
+    sweep(&deeds::BACKUP_RESTORE);
+}

@@ -194,7 +194,7 @@ impl Search {
             report.erased.extend(erased);
             report.still_present.extend(still_present);
         }
-        elsewhere(workspace, &self.item, report)
+        elsewhere(workspace, archive, &self.item, report)
     }
 }
 
@@ -312,7 +312,7 @@ pub(super) fn again(
     let scrub = archive.driver().scrub();
     of_backend(workspace, &mut report, scrub);
     left_since(workspace, &found_then, &mut report)?;
-    elsewhere(workspace, item, &mut report)?;
+    elsewhere(workspace, archive, item, &mut report)?;
     Ok(report)
 }
 

@@ -5,12 +5,16 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use crate::archive::{Workspace, tree};
+use crate::archive::{Archive, Workspace, record_of, tree};
 use crate::error::Result;
+use crate::evidence::Action;
 use crate::git::Residue;
 use crate::model::{Item, escape_line, shell_word};
 
 use super::purge_report::{PurgeReport, Spot};
+
+/// How many backups are named.
+const SHOWN: usize = 20;
 
 /// Ends reflogs but those of stashes, which `reflog expire --expire=now` would end too, and takes
 /// away what nothing reaches then.
@@ -20,9 +24,11 @@ const PRUNE: &str = "git -c gc.reflogExpire=now -c gc.reflogExpireUnreachable=no
 /// What is not the archive's: the work tree, and git's own history.
 pub(super) fn elsewhere(
     workspace: &Workspace,
+    archive: &mut Archive,
     item: &Item,
     report: &mut PurgeReport,
 ) -> Result<()> {
+    of_backups(archive, item, report)?;
     let Some(repository) = &workspace.repository else { return Ok(()) };
     if tree::digest_on_disk(&workspace.top, &item.path)? == Some(item.sha256) {
         let file = workspace.top.join(item.path.as_path());
@@ -38,6 +44,41 @@ pub(super) fn elsewhere(
         what: "backups, bundles, other clones and forges are not looked into".to_owned(),
         command: None,
     });
+    Ok(())
+}
+
+/// The backups of this archive that were made while it had the content, as far as it recorded them.
+fn of_backups(archive: &mut Archive, item: &Item, report: &mut PurgeReport) -> Result<()> {
+    let (mut since, mut until) = (None, None);
+    for stored in archive.ledger().records_about(item.row_id)? {
+        // A damaged record is for `fsck` to tell of.
+        let Ok(record) = record_of(&stored) else { continue };
+        match record.event.action {
+            Action::Archive => since = since.or(Some(record.ts)),
+            Action::Purge => until = Some(record.ts),
+            _ => {}
+        }
+    }
+    let mut names = Vec::new();
+    for stored in archive.ledger().records_with(Action::Backup.as_str())? {
+        let Ok(record) = record_of(&stored) else { continue };
+        let is_within =
+            since.is_some_and(|at| record.ts >= at) && until.is_none_or(|at| record.ts <= at);
+        let detail = record.event.detail.unwrap_or_default();
+        if let (true, Some(name)) = (is_within, detail.get("backup").and_then(|it| it.as_str())) {
+            names.push(escape_line(name));
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    names.truncate(SHOWN);
+    let what = format!("made while it had the content: {}{more}", names.join(", "));
+    report.outside_reach.push(Spot { place: "backups".to_owned(), what, command: None });
     Ok(())
 }
 

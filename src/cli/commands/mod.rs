@@ -1,6 +1,7 @@
 //! The commands, one a file: what each takes, and a short way into the library.
 
 pub mod approve;
+pub mod backup;
 mod batch;
 pub mod batch_restore;
 pub mod batch_store;

@@ -30,7 +30,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 35] = [
+pub static ALL: [&Deed; 37] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -54,6 +54,8 @@ pub static ALL: [&Deed; 35] = [
     &HOOKS_UNINSTALL,
     &NEW_LOG,
     &REPAIR,
+    &BACKUP_CREATE,
+    &BACKUP_RESTORE,
     &governance::PRUNE_REQUEST,
     &governance::APPROVE,
     &governance::PURGE,
@@ -73,6 +75,9 @@ pub const ELSEWHERE: &str = "team.sqlite";
 
 /// The results of a batch, outside the repository: they differ from run to run.
 pub const RESULTS: &str = "results.json";
+
+/// Where backups go, outside the repository: their names differ from run to run.
+pub const BACKUPS: &str = "backups";
 
 const STORE: &[&str] =
     &["store", "_codex_", "src/old.py", "src/live.py", "--reason", "dead", "--quiet"];
@@ -404,6 +409,32 @@ pub static REPAIR: Deed = Deed {
     },
     again: &[],
     is_atomic: true,
+    on_its_way: &[],
+};
+
+/// Makes a backup of the repository's data, and removes an older one.
+pub static BACKUP_CREATE: Deed = Deed {
+    name: "crash: backup create",
+    line: &["backup", "create", "--dest", "../backups", "--prune", "--keep", "1", "--quiet"],
+    prepare: || bystanders(with_stub()),
+    again: &[],
+    is_atomic: false,
+    on_its_way: &[],
+};
+
+/// Puts a backup in the archive's place.
+pub static BACKUP_RESTORE: Deed = Deed {
+    name: "crash: backup restore",
+    line: &["backup", "restore", "../kept.tar.gz", "--quiet"],
+    prepare: || {
+        let repo = bystanders(with_stub());
+        let told = repo.archive(["--json", "backup", "create", "--dest", "../made"]).ok().json();
+        let file = told["items"][0]["file"].as_str().unwrap().to_owned();
+        fs::copy(file, repo.world.path("kept.tar.gz")).unwrap();
+        repo
+    },
+    again: &[],
+    is_atomic: false,
     on_its_way: &[],
 };
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::common::{Outcome, TestRepo, sha256};
 
-use super::deeds::Deed;
+use super::deeds::{BACKUPS, Deed};
 use super::fault::{Fault, Point};
 use super::image::{Image, looked_at};
 
@@ -70,9 +70,38 @@ fn archived(repo: &TestRepo, content: &[u8]) -> Result<Vec<u8>, String> {
     Ok(found.to_vec())
 }
 
+/// Every file that is called a backup is a whole one, with its checksum beside it.
+fn backups_are_whole(repo: &TestRepo) -> Held {
+    for name in backups(repo, ".tar.gz") {
+        let sum = sha256(&fs::read(&name).unwrap());
+        let beside = name.with_extension("gz.sha256");
+        let told = fs::read_to_string(&beside).unwrap_or_default();
+        check(told.starts_with(&sum), || format!("{} is no whole backup", name.display()))?;
+        succeeds(&repo.archive(["backup", "verify", name.to_str().unwrap()]))?;
+    }
+    Ok(())
+}
+
+/// The files below the destination of backups whose names have `part`.
+fn backups(repo: &TestRepo, part: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![repo.world.path(BACKUPS)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else if name.ends_with(part) || name.starts_with(part) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
 /// Once settled: git, stubs, evidence and archive agree, and nothing is left lying about.
 pub fn all_is_well(repo: &TestRepo) -> Held {
-    let left = [intents(repo), repo.litter()].concat();
+    let left = [intents(repo), repo.litter(), backups(repo, ".codex-tmp-")].concat();
     check(left.is_empty(), || format!("left lying about: {left:?}"))?;
     succeeds(&repo.git(["fsck", "--strict", "--no-dangling", "--no-progress"]))?;
     for line in [&["verify", "--all", "--deep"][..], &["fsck"], &["evidence", "verify"]] {
@@ -94,6 +123,7 @@ impl Case<'_> {
 
     /// What holds before anybody does anything about it.
     pub fn holds_at_once(&self, repo: &TestRepo, outcome: &Outcome) -> Held {
+        backups_are_whole(repo)?;
         let now = Image::of(repo);
         let mut odd = now.neither(&self.before, &self.after);
         odd.retain(|name| !self.deed.on_its_way.contains(&name.as_str()));

@@ -82,6 +82,7 @@ fn reset(repo: &TestRepo) {
         let _ = fs::remove_file(repo.world.path(&format!("{}{end}", deeds::ELSEWHERE)));
     }
     let _ = fs::remove_file(repo.world.path(deeds::RESULTS));
+    let _ = fs::remove_dir_all(repo.world.path(deeds::BACKUPS));
 }
 
 /// Strikes `deed` at every point, or at a part of them in a short run.

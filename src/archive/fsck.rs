@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::backend::StoredRecord;
+use crate::backend::{OddRun, StoredRecord};
 use crate::blob::Encoded;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, ChainFault, Event, Head, verify};
@@ -21,6 +21,9 @@ use super::{Archive, Content, Workspace, agree, intent, lookup, pending, recover
 
 /// Artifacts and records are read in portions of this many.
 const PORTION: u64 = 500;
+
+/// The schema from which on runs have several members.
+const UPLOADS_SINCE: i64 = 5;
 
 /// Beyond this many complaints records are no longer looked at one by one.
 const MOST: usize = 1000;
@@ -126,6 +129,7 @@ fn check(
     let complaints = archive.integrity()?;
     let mut report = FsckReport { complaints, set_aside, ..FsckReport::default() };
     check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
+    check_runs(options, &mut archive, &mut report)?;
     if report.damaged.iter().any(|artifact| artifact.healed) {
         report.complaints = archive.integrity()?;
     }
@@ -202,6 +206,24 @@ fn check_artifacts(
             report.damaged.push(examine(workspace, options, archive, row, sha256, why)?);
         }
     }
+}
+
+/// Complains of runs that hold more, or fewer, than the artifacts that name them; or writes them anew.
+fn check_runs(options: &FsckOptions, archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
+    if archive.schema < UPLOADS_SINCE {
+        return Ok(());
+    }
+    let mut after = 0;
+    while let Some((last, odd)) = archive.catalog().odd_runs(after, PORTION)? {
+        after = last;
+        for OddRun { run, why } in odd {
+            match options.repair.is_some() {
+                true => archive.add_artifacts(|catalog, _| runs::renew(catalog, run))?,
+                false => report.complaints.push(format!("run {run}: {why}")),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn examine(

@@ -110,6 +110,12 @@ pub(super) fn take_over(
     old.map_or(Ok(()), |old| catalog.remove_run(old))
 }
 
+/// Writes what is in a run anew, and nothing else: it may hold the bytes of what is gone.
+pub(super) fn renew(catalog: &mut Catalog<'_>, run: i64) -> Result<()> {
+    leave(catalog, run, &BTreeSet::new())?;
+    catalog.remove_run(run)
+}
+
 /// Takes artifacts out that no item speaks of, and their bytes with them.
 pub(super) fn remove_unused(catalog: &mut Catalog<'_>, artifacts: &[i64]) -> Result<()> {
     let mut runs = BTreeSet::new();
@@ -119,9 +125,5 @@ pub(super) fn remove_unused(catalog: &mut Catalog<'_>, artifacts: &[i64]) -> Res
             runs.extend(run);
         }
     }
-    for run in runs {
-        leave(catalog, run, &BTreeSet::new())?;
-        catalog.remove_run(run)?;
-    }
-    Ok(())
+    runs.into_iter().try_for_each(|run| renew(catalog, run))
 }

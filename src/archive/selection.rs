@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, Refusal, Result};
-use crate::fs::check_contained;
+use crate::fs::{check_contained, inner_folder_of};
 use crate::git::{AttributeSource, CommitTree, IndexEntry, IndexFlag, IndexScope, Repository};
 use crate::model::{GitOid, RepoPath, TombstoneId, escape_line, names_git_folder};
 use crate::tombstone;
@@ -22,6 +23,9 @@ use super::Workspace;
 use super::detach::{self, CONVERSIONS, Detached};
 
 const ACTION: &str = "archive";
+
+/// A stub is told by so many bytes at its front.
+const FRONT_BYTES: u64 = 256;
 
 /// A file that may be archived, as far as git's index and the commit know.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ pub struct Selection {
     pub unstaged: Vec<(RepoPath, TombstoneId)>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
+    /// The folder that was last seen to be reached through real folders.
+    contained: Option<PathBuf>,
 }
 
 /// The path `given` (relative to `cwd`) as a path below `top`, without asking the file system;
@@ -251,19 +257,23 @@ pub(super) fn judge(
         }
         Some(_) => {}
     }
-    check_contained(ACTION, &workspace.top, path.as_path())?;
+    let folder = inner_folder_of(path.as_path());
+    if selection.contained.as_deref() != Some(folder) {
+        check_contained(ACTION, &workspace.top, path.as_path())?;
+        selection.contained = Some(folder.to_path_buf());
+    }
     let file = workspace.top.join(path.as_path());
-    match fs::symlink_metadata(&file) {
-        Ok(meta) if meta.is_file() => {}
+    let meta = match fs::symlink_metadata(&file) {
+        Ok(meta) if meta.is_file() => meta,
         Ok(meta) if meta.is_symlink() => {
             return refused(Refusal::NotRegular { what: "a symbolic link" });
         }
         Ok(_) => return refused(Refusal::NotRegular { what: "a special file" }),
         Err(_) => return refused(Refusal::Missing),
-    }
+    };
     let executable = entry.mode == 0o100_755;
     // A change of mode alone is a change, where git looks at modes.
-    if is_executable(&file)? != executable && !repository.setting_is_false("core.fileMode")? {
+    if is_executable_by(&meta) != executable && !repository.setting_is_false("core.fileMode")? {
         return refused(Refusal::Dirty);
     }
     selection.candidates.push(Candidate {
@@ -278,7 +288,11 @@ pub(super) fn judge(
 /// Whether the owner may execute the file.
 pub fn is_executable(file: &Path) -> Result<bool> {
     let meta = fs::symlink_metadata(file).map_err(Error::io("look at", file))?;
-    Ok(meta.permissions().mode() & 0o100 != 0)
+    Ok(is_executable_by(&meta))
+}
+
+fn is_executable_by(meta: &fs::Metadata) -> bool {
+    meta.permissions().mode() & 0o100 != 0
 }
 
 /// Why a path can never be archived, whatever its state.
@@ -309,7 +323,17 @@ fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) 
     if !small {
         return Ok(OwnStub::None);
     }
-    let on_disk = fs::read(&file).map_err(Error::io("read", &file))?;
+    let mut open = File::open(&file).map_err(Error::io("read", &file))?;
+    let mut on_disk = Vec::with_capacity(FRONT_BYTES as usize);
+    let mut read = |most: u64, into: &mut Vec<u8>| {
+        (&mut open).take(most).read_to_end(into).map_err(Error::io("read", &file))
+    };
+    read(FRONT_BYTES, &mut on_disk)?;
+    let front: Vec<u8> = on_disk.iter().copied().filter(|byte| *byte != b'\r').collect();
+    if !tombstone::looks_like_stub(&front) {
+        return Ok(OwnStub::None);
+    }
+    read(2 * tombstone::MAX_STUB_BYTES as u64, &mut on_disk)?;
     // Under autocrlf the stub may stand with CRLF in the work tree.
     let text: Vec<u8> = on_disk.iter().copied().filter(|byte| *byte != b'\r').collect();
     if !tombstone::looks_like_stub(&text) {

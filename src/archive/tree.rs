@@ -10,9 +10,9 @@ use std::sync::Arc;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::Segment;
 use crate::fs::{self as files, Executable, Folder, Seen, TempFile, There};
-use crate::git::{Bytes as _, Repository};
+use crate::git::{Bytes as _, Packing, Repository};
 use crate::logging::Timer;
-use crate::model::{Digest, GitOid, RepoPath, names_git_folder};
+use crate::model::{Digest, RepoPath, names_git_folder};
 
 use super::Content;
 
@@ -168,7 +168,12 @@ pub fn apply(
     segment: Option<&Segment>,
 ) -> Result<()> {
     let tree = Timer::phase("tree");
-    write_files(action, top, steps)?;
+    // Into one pack, beside the files. Where that fails, git writes each object when it stages it,
+    // and says what is wrong.
+    let packing = repository.and_then(|repository| pack_stubs(repository, steps).ok().flatten());
+    let written = write_files(action, top, steps);
+    packing.map(Packing::finish);
+    written?;
     if let Some(segment) = segment {
         write_segment(top, segment)?;
     }
@@ -289,25 +294,19 @@ fn place(
     }
 }
 
-/// Writes what is to be staged into one pack, where that is worth it. Where it fails, git writes each
-/// object when it stages it, and says what is wrong.
-fn pack_stubs(
-    repository: &Repository,
-    steps: &[Step],
-    wanted: &[(RepoPath, Option<(u32, GitOid)>)],
-) {
-    let mut blobs: Vec<(GitOid, &[u8])> = Vec::new();
-    for (step, (_, entry)) in steps.iter().zip(wanted) {
-        let bytes = step.after.staged().and_then(|content| content.in_memory());
-        if let (Some((_, oid)), Some(bytes)) = (entry, bytes)
-            && bytes.len() <= SMALL_BYTES
-        {
-            blobs.push((*oid, bytes));
-        }
+/// Begins to write the stubs, which are to be staged, into one pack; `None` where an object file for
+/// each is as cheap.
+fn pack_stubs(repository: &Repository, steps: &[Step]) -> Result<Option<Packing>> {
+    let small = |step: &Step| {
+        let bytes = step.after.staged().and_then(|content| content.in_memory().map(<[u8]>::to_vec));
+        bytes.filter(|bytes| bytes.len() <= SMALL_BYTES)
+    };
+    let blobs: Vec<Vec<u8>> = steps.iter().filter_map(small).collect();
+    if blobs.len() < MANY_BLOBS {
+        return Ok(None);
     }
-    if blobs.len() >= MANY_BLOBS {
-        let _ = repository.write_pack(&blobs);
-    }
+    let named = blobs.into_iter().map(|bytes| Ok((repository.hash_blob(&bytes)?, bytes)));
+    repository.begin_pack(&named.collect::<Result<Vec<_>>>()?).map(Some)
 }
 
 /// Stages everything at once. Where git's own reading of the work tree gives another entry than
@@ -334,7 +333,6 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
         let oid = repository.hash_blob(bytes)?;
         wanted.push((path.clone(), Some((0o100_644, oid))));
     }
-    pack_stubs(repository, steps, &wanted);
     let mut wrong = repository.stage_as(&wanted)?;
     let left_to_git = |path: &RepoPath| {
         let step = steps.iter().find(|step| step.path == *path);

@@ -1,5 +1,7 @@
 //! Uploads: large content on its way in, piece by piece, until its digest is known.
 
+use std::collections::BTreeMap;
+
 use crate::error::Result;
 use crate::model::Digest;
 
@@ -12,6 +14,15 @@ pub struct UploadRow {
     pub run: i64,
     /// When it was begun, RFC 3339.
     pub at: String,
+}
+
+/// A run that is not what its artifacts say.
+#[derive(Debug, Clone)]
+pub struct OddRun {
+    /// Its row.
+    pub run: i64,
+    /// What is wrong.
+    pub why: String,
 }
 
 impl Catalog<'_> {
@@ -28,6 +39,47 @@ impl Catalog<'_> {
         let upload =
             |row: &super::Row| Ok(UploadRow { run: row.int(0)?, at: row.text(1)?.to_owned() });
         rows.iter().map(upload).collect()
+    }
+
+    /// Of the runs after the row `after`, at most `limit`: the last, and those whose bytes are not what
+    /// their artifacts say, each with why. What is uploaded is none of them.
+    pub fn odd_runs(&mut self, after: i64, limit: u64) -> Result<Option<(i64, Vec<OddRun>)>> {
+        let runs = self.driver.query(
+            "SELECT r.id, r.members, r.pieces, LENGTH(r.bytes), u.run_id FROM run r
+             LEFT JOIN upload u ON u.run_id = r.id WHERE r.id > ? ORDER BY r.id LIMIT ?",
+            &[after.into(), limit.into()],
+        )?;
+        let (Some(first), Some(last)) = (runs.first(), runs.last()) else { return Ok(None) };
+        let (first, last) = (first.int(0)?, last.int(0)?);
+        let places = self.driver.query(
+            "SELECT run_id, run_offset, run_length FROM artifact_row
+             WHERE run_id >= ? AND run_id <= ? ORDER BY run_id, run_offset, run_length, id",
+            &[first.into(), last.into()],
+        )?;
+        let mut found: BTreeMap<i64, (u64, u64, bool)> = BTreeMap::new();
+        for place in &places {
+            let (members, end, in_order) = found.entry(place.int(0)?).or_insert((0, 0, true));
+            let (offset, length) = (place.unsigned(1)?, place.unsigned(2)?);
+            *in_order &= offset == *end;
+            *members += 1;
+            *end = offset.saturating_add(length);
+        }
+        let mut odd = Vec::new();
+        for run in runs.iter().filter(|run| run.is_null(4)) {
+            let id = run.int(0)?;
+            let (members, end, in_order) = found.get(&id).copied().unwrap_or((0, 0, true));
+            let said = run.unsigned(1)?;
+            // What a run in pieces holds is only known when it is read.
+            let is_whole = run.unsigned(2)? > 1 || run.is_null(3) || run.unsigned(3)? == end;
+            if members != said {
+                let why = format!("written with {said} artifacts, and {members} name it");
+                odd.push(OddRun { run: id, why });
+            } else if !in_order || !is_whole {
+                let why = "its artifacts are not one behind the other in it".to_owned();
+                odd.push(OddRun { run: id, why });
+            }
+        }
+        Ok(Some((last, odd)))
     }
 
     /// Begins an upload of so many pieces with the first of them; the row of its run.

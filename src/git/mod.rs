@@ -40,6 +40,7 @@ pub use blob_id::BlobHasher;
 pub use diff::{Change, Side};
 pub use index::{IndexEntry, IndexFlag, IndexScope};
 pub use objects::{Bytes, sha1_blob};
+pub use pack::Packing;
 pub use range::Known;
 pub use residue::Residue;
 pub use sign::SigningKey;

@@ -2,39 +2,51 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write as _};
+use std::process::Child;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::plumbing;
 use super::{Repository, SHA1_LEN};
 use crate::error::{Error, Result};
+use crate::fs::nameless_file_with;
 use crate::model::GitOid;
-
-const WRITE: &str = "write a pack";
 
 /// The type of an object in a pack that is a blob.
 const BLOB: u8 = 3;
 
+/// A git that is writing a pack.
+pub struct Packing(Child);
+
+impl Packing {
+    /// Waits until it is written; whether it was.
+    pub fn finish(self) -> bool {
+        self.0.wait_with_output().is_ok_and(|output| output.status.success())
+    }
+}
+
 impl Repository {
-    /// Writes `blobs` into the repository as one pack, as durable as git is set to make packs. git
-    /// itself computes their ids and writes the pack's index.
-    pub fn write_pack(&self, blobs: &[(GitOid, &[u8])]) -> Result<()> {
+    /// Begins to write `blobs` into the repository as one pack, as durable as git is set to make packs.
+    /// git itself computes their ids and writes the pack's index.
+    pub fn begin_pack(&self, blobs: &[(GitOid, Vec<u8>)]) -> Result<Packing> {
         let pack =
             pack(blobs, self.oid_len == SHA1_LEN).map_err(Error::io("compress", "a pack"))?;
-        let command = self.writing(["index-pack", "--stdin", "--threads=1"]);
-        plumbing::run_checked(WRITE, command, &pack).map(drop)
+        // Out of a file git reads it in the same parts each time, and nobody has to feed it.
+        let file = nameless_file_with(&self.common_dir, |out| out.write_all(&pack))?;
+        let mut command = self.writing(["index-pack", "--stdin", "--threads=1"]);
+        command.stdin(file);
+        command.spawn().map(Packing).map_err(Error::io("run", "git"))
     }
 }
 
 /// A pack of version 2: `PACK`, the version, how many objects; of each its type and size, and its
 /// bytes deflated; the hash of all that (gitformat-pack).
-fn pack(blobs: &[(GitOid, &[u8])], is_sha1: bool) -> io::Result<Vec<u8>> {
+fn pack(blobs: &[(GitOid, Vec<u8>)], is_sha1: bool) -> io::Result<Vec<u8>> {
     let mut seen = HashSet::new();
     let blobs: Vec<&[u8]> =
-        blobs.iter().filter(|(oid, _)| seen.insert(*oid)).map(|(_, bytes)| *bytes).collect();
+        blobs.iter().filter(|(oid, _)| seen.insert(*oid)).map(|(_, bytes)| &**bytes).collect();
     let count = u32::try_from(blobs.len()).map_err(io::Error::other)?;
     let mut pack = Vec::new();
     pack.extend_from_slice(b"PACK");

@@ -117,15 +117,18 @@ impl fmt::Display for RepoPath {
         // A `--` would end an XML comment and `*/` a C one: the last byte of each is escaped.
         let mut before = '\0';
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
+            let text = chunk.valid();
+            let mut plain = 0;
+            for (at, c) in text.char_indices() {
                 let closes = matches!((before, c), ('-', '-') | ('*', '/'));
                 if closes || must_escape(c) {
+                    f.write_str(&text[plain..at])?;
                     escape(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
-                } else {
-                    write!(f, "{c}")?;
+                    plain = at + c.len_utf8();
                 }
                 before = c;
             }
+            f.write_str(&text[plain..])?;
             escape(f, chunk.invalid())?;
             if !chunk.invalid().is_empty() {
                 before = '\0';

@@ -239,11 +239,12 @@ const SWAPPED: [(&str, &str); 23] = [
     ("item_row", "restored_at"),
 ];
 
-const EDITS: [&str; 36] = [
+const EDITS: [&str; 37] = [
     "UPDATE run SET bytes = NULL WHERE id = 1",
     "UPDATE run SET bytes = X''",
     "UPDATE run SET pieces = 2 WHERE id = 1",
-    "UPDATE run SET members = 2 WHERE id = 1",
+    "UPDATE run SET members = members + 1 WHERE id = 1",
+    "INSERT INTO run SELECT 99, members, stored_sha256, bytes, pieces FROM run WHERE id = 1",
     "DELETE FROM run WHERE id = 1",
     "UPDATE artifact_row SET size_bytes = size_bytes + 1 WHERE id = 1",
     "UPDATE artifact_row SET size_bytes = -1 WHERE id = 1",

@@ -32,6 +32,14 @@ const LIMITS: &[(Limit, i32)] = &[
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
 ];
 
+/// How much of the database is kept in memory. What many small files need of indexes fits; content
+/// passes through.
+const CACHE_KIB: u32 = 24 << 10;
+
+/// Pages of the write-ahead log from which on it is written back: 64 MiB. A shorter one is written
+/// back once, when the command ends.
+const LOG_PAGES: u32 = 16 << 10;
+
 /// Pages that are copied at once.
 const COPY_PAGES: i32 = 1024;
 
@@ -124,7 +132,10 @@ impl Sqlite {
             true => "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;",
             false => "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         })?;
-        pragma("PRAGMA secure_delete=ON; PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=0;")
+        pragma(&format!(
+            "PRAGMA secure_delete=ON; PRAGMA cache_size=-{CACHE_KIB};
+             PRAGMA wal_autocheckpoint={LOG_PAGES};"
+        ))
     }
 
     fn refuse_triggers(&self) -> Result<()> {

@@ -22,7 +22,7 @@ pub const LARGE_BYTES: u64 = 8 << 20;
 pub const PART_BYTES: u64 = 2 << 20;
 
 /// Parts that are read ahead of the one that is written next.
-const AHEAD: usize = 6;
+const AHEAD: usize = 4;
 
 /// Bytes that are read from any place.
 pub trait Parts {

@@ -217,10 +217,30 @@ fn check_runs(options: &FsckOptions, archive: &mut Archive, report: &mut FsckRep
     while let Some((last, odd)) = archive.catalog().odd_runs(after, PORTION)? {
         after = last;
         for OddRun { run, why } in odd {
-            match options.repair.is_some() {
-                true => archive.add_artifacts(|catalog, _| runs::renew(catalog, run))?,
-                false => report.complaints.push(format!("run {run}: {why}")),
+            if options.repair.is_some() {
+                archive.add_artifacts(|catalog, _| runs::renew(catalog, run))?;
+            } else if report.complaints.len() < MOST {
+                complain_of_run(archive, run, &why, report)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Complains of every item whose bytes are in `run`.
+fn complain_of_run(
+    archive: &mut Archive,
+    run: i64,
+    why: &str,
+    report: &mut FsckReport,
+) -> Result<()> {
+    let mut catalog = archive.catalog();
+    report.complaints.push(format!("run {run}: {why}"));
+    for member in catalog.members_of(run)? {
+        for item in catalog.items_with(member.artifact)? {
+            let words =
+                format!("item {} {}: its bytes are in run {run}", item.tombstone, item.path);
+            report.complaints.push(escape_line(&words));
         }
     }
     Ok(())

@@ -285,12 +285,10 @@ impl Catalog<'_> {
         after: i64,
         limit: u64,
     ) -> Result<Vec<(Member, Option<Place>)>> {
-        let page = format!("SELECT * FROM artifact_row WHERE id > ? ORDER BY id LIMIT {limit}");
-        let sql = format!(
-            "SELECT a.id, a.sha256, a.size_bytes, a.run_offset, a.run_length, a.purged_at,
+        let sql = "SELECT a.id, a.sha256, a.size_bytes, a.run_offset, a.run_length, a.purged_at,
                a.run_id, r.pieces, r.members
-             FROM ({page}) a LEFT JOIN run r ON r.id = a.run_id ORDER BY a.id"
-        );
+             FROM artifact_row a LEFT JOIN run r ON r.id = a.run_id
+             WHERE a.id > ? ORDER BY a.id LIMIT ?";
         let member = |row: &super::Row| {
             let member = Member {
                 artifact: row.int(0)?,
@@ -312,7 +310,7 @@ impl Catalog<'_> {
             };
             Ok((member, Some(place)))
         };
-        self.driver.query(&sql, &[after.into()])?.iter().map(member).collect()
+        self.driver.query(sql, &[after.into(), limit.into()])?.iter().map(member).collect()
     }
 
     /// All artifacts after the row `after`: row, digest, size, whether purged; at most `limit`.

@@ -385,6 +385,8 @@ fn mariadb(programs: &Programs, folder: &Path, port: u16, more: &[&str]) -> Chil
         server
     };
     server.args([&data_argument, "--bind-address=127.0.0.1"]);
+    // Another server that starts takes away what it finds of its kind in a common one.
+    server.arg(format!("--tmpdir={}", folder.display()));
     server.arg(format!("--port={port}")).arg(format!("--socket={}", folder.join("s").display()));
     server.arg(format!("--ssl-cert={}", folder.join("server.crt").display()));
     server.arg(format!("--ssl-key={}", folder.join("server.key").display()));

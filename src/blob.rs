@@ -48,11 +48,6 @@ impl Frame {
         Some(Self { bytes: run, before: usize::try_from(offset).ok()? })
     }
 
-    /// Whether it is a run by itself.
-    pub fn is_alone(&self) -> bool {
-        self.before == 0
-    }
-
     /// Its own stored bytes.
     pub fn own(&self) -> &[u8] {
         &self.bytes[self.before..]

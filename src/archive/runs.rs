@@ -24,8 +24,18 @@ pub(super) fn add(
     catalog.add_members(row, members)
 }
 
+/// Makes ready for `artifacts` to be erased: no run of theirs has anybody else's bytes, and no upload
+/// that was interrupted has theirs. Whoever is still sending sends again: the file stands where it was.
+pub(super) fn before_erasing(catalog: &mut Catalog<'_>, artifacts: &[i64]) -> Result<()> {
+    for run in catalog.uploads()? {
+        catalog.end_upload(run)?;
+        catalog.remove_run(run)?;
+    }
+    isolate(catalog, artifacts)
+}
+
 /// Moves all that share a run with one of `artifacts`, and is none of them, into another one.
-pub(super) fn isolate(catalog: &mut Catalog<'_>, artifacts: &[i64]) -> Result<()> {
+fn isolate(catalog: &mut Catalog<'_>, artifacts: &[i64]) -> Result<()> {
     let mut runs = BTreeSet::new();
     for artifact in artifacts {
         runs.extend(catalog.run_of(*artifact)?);

@@ -56,7 +56,7 @@ pub use server::{Patience, Server};
 pub use signatures::StoredSignature;
 pub use sqlite::{SQLITE_HEADER, Sqlite, SqliteScratch};
 pub use transfer::{ArtifactRow, BatchRow, MetadataPage};
-pub use uploads::{OddRun, UploadRow};
+pub use uploads::OddRun;
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

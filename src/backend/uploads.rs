@@ -7,15 +7,6 @@ use crate::model::Digest;
 
 use super::Catalog;
 
-/// An upload that was begun.
-#[derive(Debug, Clone)]
-pub struct UploadRow {
-    /// The run that its pieces are in.
-    pub run: i64,
-    /// When it was begun, RFC 3339.
-    pub at: String,
-}
-
 /// A run that is not what its artifacts say.
 #[derive(Debug, Clone)]
 pub struct OddRun {
@@ -33,12 +24,10 @@ impl Catalog<'_> {
         rows.first().map(|row| row.int(0)).transpose()
     }
 
-    /// Every upload, the oldest first.
-    pub fn uploads(&mut self) -> Result<Vec<UploadRow>> {
-        let rows = self.driver.query("SELECT run_id, at FROM upload ORDER BY run_id", &[])?;
-        let upload =
-            |row: &super::Row| Ok(UploadRow { run: row.int(0)?, at: row.text(1)?.to_owned() });
-        rows.iter().map(upload).collect()
+    /// The runs of all uploads.
+    pub fn uploads(&mut self) -> Result<Vec<i64>> {
+        let rows = self.driver.query("SELECT run_id FROM upload ORDER BY run_id", &[])?;
+        rows.iter().map(|row| row.int(0)).collect()
     }
 
     /// Of the runs after the row `after`, at most `limit`: the last, and those whose bytes are not what

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{BINARY, TestRepo, is_embedded, skipped};
-use crate::governance::noise;
+use crate::governance::{noise, purge, request};
 
 /// Text and noise by turns, so many MiB of it.
 fn large(mib: usize) -> Vec<u8> {
@@ -107,33 +107,60 @@ fn a_credential_in_it_is_told_with_its_line() {
     }
 }
 
-#[test]
-fn a_killed_store_goes_on_where_it_was() {
-    if !is_embedded() {
-        return skipped("it is watched with sqlite3");
-    }
+/// A repository in which `store` of a large file was killed on its way; and the file's content.
+fn killed_on_its_way() -> (TestRepo, Vec<u8>) {
     let content = large(96);
     let repo = with(&content);
-    let line = ["store", "_codex_", "data/large.bin", "--reason", "dead"];
     let mut command = repo.world.command(BINARY, &repo.top);
-    command.args(line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(STORE).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    let there = || repo.sql("SELECT COUNT(*) FROM run_piece").trim().parse::<u64>().unwrap();
-    while there() < 8 {
+    while pieces(&repo) < 8 {
         assert!(child.try_wait().unwrap().is_none(), "it was done before it could be killed");
         thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let (run, pieces) = (repo.sql("SELECT run_id FROM upload"), there());
-    assert!(!run.trim().is_empty(), "the upload is not known");
     assert_eq!(repo.bytes("data/large.bin"), content);
+    (repo, content)
+}
+
+const STORE: [&str; 5] = ["store", "_codex_", "data/large.bin", "--reason", "dead"];
+
+fn pieces(repo: &TestRepo) -> u64 {
+    repo.sql("SELECT COUNT(*) FROM run_piece").trim().parse().unwrap()
+}
+
+#[test]
+fn a_killed_store_goes_on_where_it_was() {
+    if !is_embedded() {
+        return skipped("it is watched with sqlite3");
+    }
+    let (repo, content) = killed_on_its_way();
+    let (run, there) = (repo.sql("SELECT run_id FROM upload"), pieces(&repo));
+    assert!(!run.trim().is_empty(), "the upload is not known");
     let told = repo.store(&["data/large.bin"]);
     assert_eq!(repo.sql("SELECT run_id FROM artifact_row"), run);
-    assert!(there() > pieces);
+    assert!(pieces(&repo) > there);
     assert_eq!(repo.sql("SELECT COUNT(*) FROM upload").trim(), "0");
     let id = told["items"][0]["tombstone"].as_str().unwrap();
     repo.archive(["restore", id, "out.bin"]).ok();
     assert_eq!(repo.bytes("out.bin"), content);
     repo.archive(["fsck"]).ok();
+}
+
+#[test]
+fn a_purge_leaves_no_interrupted_upload_behind() {
+    if !is_embedded() {
+        return skipped("it is watched with sqlite3");
+    }
+    let (repo, content) = killed_on_its_way();
+    let id = repo.store_one("src/old.py");
+    request(&repo, &id, "ann@example.com").ok();
+    purge(&repo, &id, &[]).ok();
+    assert_eq!(repo.sql("SELECT COUNT(*) FROM upload").trim(), "0");
+    assert_eq!(pieces(&repo), 0);
+    let told = repo.store(&["data/large.bin"]);
+    let id = told["items"][0]["tombstone"].as_str().unwrap();
+    repo.archive(["restore", id, "out.bin"]).ok();
+    assert_eq!(repo.bytes("out.bin"), content);
 }

@@ -195,7 +195,7 @@ fn destroy(
             all.into_iter().filter(|it| it.state != ItemState::Purged).collect();
         let now = sharers.iter().find(|it| it.tombstone == subject).unwrap_or(item);
         check(now, &sharers, options.all_items, now.prune_requested, used.len())?;
-        runs::isolate(&mut transaction.catalog(), &[item.artifact_row_id])?;
+        runs::before_erasing(&mut transaction.catalog(), &[item.artifact_row_id])?;
         let mut register = transaction.register();
         if !register.close_request(matter.request.row_id, "done")?
             || !register.erase(&[(item.artifact_row_id, &sharers)], &options.reason, &at)?

@@ -97,7 +97,7 @@ fn erase(
     if catalog.run_of(artifact)?.is_none() {
         return Ok(None);
     }
-    runs::isolate(&mut catalog, &[artifact])?;
+    runs::before_erasing(&mut catalog, &[artifact])?;
     let items = catalog.items_with(artifact)?;
     let rows: Vec<i64> = items.iter().map(|item| item.row_id).collect();
     let mut register = transaction.register();

@@ -77,7 +77,7 @@ impl Work<'_> {
             purge::check(item, sharers, true, true, self.used.len())?;
         }
         let rows: Vec<i64> = artifacts.into_iter().collect();
-        runs::isolate(&mut transaction.catalog(), &rows)?;
+        runs::before_erasing(&mut transaction.catalog(), &rows)?;
         let all: Vec<(i64, &[Item])> =
             contents.iter().map(|(item, sharers)| (item.artifact_row_id, &**sharers)).collect();
         let mut register = transaction.register();

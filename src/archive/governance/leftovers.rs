@@ -3,7 +3,6 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::archive::stored::frame_of;
 use crate::archive::{Archive, ArchivePlace, Workspace};
 use crate::error::Result;
 use crate::model::shell_word;
@@ -55,15 +54,22 @@ pub(super) fn in_files(
 
 /// Forgets the pieces that stand in what other artifacts have stored.
 fn forget_shared(archive: &mut Archive, probes: &mut Probes) -> Result<()> {
-    let mut after = 0;
+    let (mut after, mut seen) = (0, None);
     loop {
         let rows = archive.catalog().artifact_rows(after, 200)?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.row_id;
         for row in &rows {
+            let mut catalog = archive.catalog();
             // A damaged one is for `fsck` to tell of.
-            if let Ok(Some(frame)) = frame_of(&mut archive.catalog(), row.row_id, &row.sha256) {
-                probes.forget_found_in(frame.own());
+            let Ok(Some(place)) = catalog.place(row.row_id) else { continue };
+            // Members of one run follow one another: each run is looked through once.
+            if seen.replace(place.run) == Some(place.run) {
+                continue;
+            }
+            for n in 0..place.pieces {
+                let Ok(stored) = catalog.piece(place.run, n) else { break };
+                probes.forget_found_in(&stored);
             }
         }
     }

@@ -32,30 +32,55 @@ pub enum Executable {
 /// What the names of our temporary files begin with.
 pub const TEMP_PREFIX: &str = ".codex-tmp-";
 
+/// So many folders may be open at once without asking for more: each takes a descriptor.
+pub const OPEN_FOLDERS: usize = 128;
+
+/// Asks the system for as many descriptors as it has for us; how many folders may be open then.
+pub fn open_folders() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Whoever limits descriptors means it; what a process starts with is seldom that.
+    let most = limit.maximum.unwrap_or(u64::MAX).min(MOST_DESCRIPTORS);
+    let mut now = limit.current.unwrap_or(u64::MAX);
+    if now < most && setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).is_ok() {
+        now = most;
+    }
+    // Half of them, since each folder has a file in it for a moment, and others need some.
+    usize::try_from(now.min(MOST_DESCRIPTORS) / 2).map_or(OPEN_FOLDERS, |it| it.max(OPEN_FOLDERS))
+}
+
+/// More descriptors than this are not asked for.
+const MOST_DESCRIPTORS: u64 = 16384;
+
 /// From so many files on, one sync of the whole file system is cheaper than one for each.
 pub const MANY_FILES: usize = 64;
 
 /// Makes what was written to all of `temps` durable.
 pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
-    let mut by_device: BTreeMap<u64, Vec<&TempFile>> = BTreeMap::new();
-    for temp in temps {
-        by_device.entry(temp.folder().device()?).or_default().push(temp);
+    sync_many(temps, |temp| temp.folder(), |temp| temp.sync())
+}
+
+/// Makes the names in all of `folders` durable.
+pub fn sync_folders<'a>(folders: impl Iterator<Item = &'a Folder>) -> Result<()> {
+    sync_many(folders, |folder| folder, |folder| folder.sync())
+}
+
+/// Syncs each of `all`, or the file system that they are on, where they are many.
+fn sync_many<T: Copy>(
+    all: impl Iterator<Item = T>,
+    folder_of: impl Fn(&T) -> &Folder,
+    sync: impl Fn(&T) -> Result<()>,
+) -> Result<()> {
+    let mut by_device: BTreeMap<u64, Vec<T>> = BTreeMap::new();
+    for one in all {
+        by_device.entry(folder_of(&one).device()?).or_default().push(one);
     }
-    by_device.values().try_for_each(|temps| match temps.first() {
-        Some(first) if temps.len() >= MANY_FILES => sync_file_system(first, temps),
-        _ => temps.iter().try_for_each(|temp| temp.sync()),
+    by_device.values().try_for_each(|all| match all.first() {
+        // Other systems have no such call.
+        #[cfg(target_os = "linux")]
+        Some(first) if all.len() >= MANY_FILES => folder_of(first).sync_file_system(),
+        _ => all.iter().try_for_each(&sync),
     })
-}
-
-#[cfg(target_os = "linux")]
-fn sync_file_system(first: &TempFile, _all: &[&TempFile]) -> Result<()> {
-    first.folder().sync_file_system()
-}
-
-/// Other systems have no such call.
-#[cfg(not(target_os = "linux"))]
-fn sync_file_system(_first: &TempFile, all: &[&TempFile]) -> Result<()> {
-    all.iter().try_for_each(|temp| temp.sync())
 }
 
 /// Replaces `target` by `bytes`: a temporary file in the same folder, synced, renamed, and the

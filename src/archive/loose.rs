@@ -93,6 +93,7 @@ fn take_in(
                 path: path.clone(),
                 oid: sha1_blob(bytes),
                 executable: is_executable(&workspace.top.join(path.as_path()))?,
+                size_bytes: bytes.len() as u64,
                 detached: None,
             };
             let encoded = encoder.encode(bytes)?;

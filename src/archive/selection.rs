@@ -27,6 +27,9 @@ const ACTION: &str = "archive";
 /// A stub is told by so many bytes at its front.
 const FRONT_BYTES: u64 = 256;
 
+/// A longer file holds no stub, with whatever line ends.
+const STUB_BYTES: u64 = 2 * tombstone::MAX_STUB_BYTES as u64;
+
 /// A file that may be archived, as far as git's index and the commit know.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -36,6 +39,8 @@ pub struct Candidate {
     pub oid: GitOid,
     /// Whether it is executable.
     pub executable: bool,
+    /// Its size when it was looked at, in bytes.
+    pub size_bytes: u64,
     /// What it is to be freed of.
     pub detached: Option<Detached>,
 }
@@ -235,7 +240,11 @@ pub(super) fn judge(
     if entry.stage != 0 {
         return refused(Refusal::Unmerged);
     }
-    match own_stub(workspace, repository, entry)? {
+    let file = workspace.top.join(path.as_path());
+    let seen = fs::symlink_metadata(&file);
+    let small = seen.as_ref().is_ok_and(|meta| meta.is_file() && meta.len() <= STUB_BYTES);
+    let own_stub = if small { own_stub(&file, repository, entry)? } else { OwnStub::None };
+    match own_stub {
         OwnStub::None => {}
         OwnStub::Staged => {
             selection.already.push(path.clone());
@@ -262,8 +271,7 @@ pub(super) fn judge(
         check_contained(ACTION, &workspace.top, path.as_path())?;
         selection.contained = Some(folder.to_path_buf());
     }
-    let file = workspace.top.join(path.as_path());
-    let meta = match fs::symlink_metadata(&file) {
+    let meta = match seen {
         Ok(meta) if meta.is_file() => meta,
         Ok(meta) if meta.is_symlink() => {
             return refused(Refusal::NotRegular { what: "a symbolic link" });
@@ -280,6 +288,7 @@ pub(super) fn judge(
         path: path.clone(),
         oid: entry.oid,
         executable,
+        size_bytes: meta.len(),
         detached: None,
     });
     Ok(())
@@ -316,24 +325,18 @@ enum OwnStub {
 
 /// Whether the path holds a tombstone. Asked before anything else, since a stub that is not
 /// committed yet differs from the commit.
-fn own_stub(workspace: &Workspace, repository: &Repository, entry: &IndexEntry) -> Result<OwnStub> {
-    let file = workspace.top.join(entry.path.as_path());
-    let small = fs::symlink_metadata(&file)
-        .is_ok_and(|meta| meta.is_file() && meta.len() <= 2 * tombstone::MAX_STUB_BYTES as u64);
-    if !small {
-        return Ok(OwnStub::None);
-    }
-    let mut open = File::open(&file).map_err(Error::io("read", &file))?;
+fn own_stub(file: &Path, repository: &Repository, entry: &IndexEntry) -> Result<OwnStub> {
+    let mut open = File::open(file).map_err(Error::io("read", file))?;
     let mut on_disk = Vec::with_capacity(FRONT_BYTES as usize);
     let mut read = |most: u64, into: &mut Vec<u8>| {
-        (&mut open).take(most).read_to_end(into).map_err(Error::io("read", &file))
+        (&mut open).take(most).read_to_end(into).map_err(Error::io("read", file))
     };
     read(FRONT_BYTES, &mut on_disk)?;
     let front: Vec<u8> = on_disk.iter().copied().filter(|byte| *byte != b'\r').collect();
     if !tombstone::looks_like_stub(&front) {
         return Ok(OwnStub::None);
     }
-    read(2 * tombstone::MAX_STUB_BYTES as u64, &mut on_disk)?;
+    read(STUB_BYTES, &mut on_disk)?;
     // Under autocrlf the stub may stand with CRLF in the work tree.
     let text: Vec<u8> = on_disk.iter().copied().filter(|byte| *byte != b'\r').collect();
     if !tombstone::looks_like_stub(&text) {

@@ -18,7 +18,7 @@ use crate::model::{
     escape_line, is_word,
 };
 use crate::progress::Progress;
-use crate::tombstone::{Tombstone, Wrapping};
+use crate::tombstone::{MAX_STUB_BYTES, Tombstone, Wrapping};
 
 use super::batch::BatchMark;
 use super::credentials::{CredentialSeen, Screen, record_block};
@@ -33,6 +33,9 @@ use super::trial::preview;
 use super::{Workspace, init, tree};
 
 const ACTION: &str = "archive";
+
+/// What is in a stub beside its path has fewer bytes than this.
+const STUB_BESIDE_PATH: usize = 1536;
 
 /// Where the stub goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -384,7 +387,9 @@ pub(super) fn recorded<T>(
 
 /// A path too long for a stub is found before anything is read.
 pub(super) fn check_stub_length(options: &StoreOptions, candidate: &Candidate) -> Result<()> {
-    if options.stub == StubPlace::None {
+    // No byte of a path takes more than eight in a stub.
+    let is_short = 8 * candidate.path.as_bytes().len() + STUB_BESIDE_PATH <= MAX_STUB_BYTES;
+    if options.stub == StubPlace::None || is_short {
         return Ok(());
     }
     let stub = Tombstone {

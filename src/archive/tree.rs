@@ -3,21 +3,20 @@
 //! Promises: a file that is not what the plan saw is left alone; each file is replaced at once
 //! or not at all; what was staged is compared with what was meant.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod placing;
+
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::evidence::Segment;
-use crate::fs::{self as files, Executable, Folder, Seen, TempFile, There};
+use crate::fs::{self as files, Executable, Folder, Seen, There};
 use crate::git::{Bytes as _, Packing, Repository};
 use crate::logging::Timer;
-use crate::model::{Digest, RepoPath, names_git_folder};
+use crate::model::{Digest, RepoPath};
 
 use super::Content;
-
-/// So many folders are open at once at most: each takes a descriptor.
-const OPEN_FOLDERS: usize = 128;
 
 /// From so many blobs on, one pack is cheaper than an object file for each.
 const MANY_BLOBS: usize = 32;
@@ -101,6 +100,10 @@ impl Step {
     pub fn after_digest(&self) -> Option<Digest> {
         self.after.digest()
     }
+
+    fn staged_in_memory(&self) -> Option<&[u8]> {
+        self.after.staged().and_then(|content| content.in_memory())
+    }
 }
 
 /// What stands at `path`.
@@ -171,7 +174,7 @@ pub fn apply(
     // Into one pack, beside the files. Where that fails, git writes each object when it stages it,
     // and says what is wrong.
     let packing = repository.and_then(|repository| pack_stubs(repository, steps).ok().flatten());
-    let written = write_files(action, top, steps);
+    let written = placing::write_files(action, top, steps);
     packing.map(Packing::finish);
     written?;
     if let Some(segment) = segment {
@@ -208,105 +211,18 @@ pub fn has_segment(top: &Path, segment: &Segment) -> Result<bool> {
     Ok(true)
 }
 
-fn write_files(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
-    for step in steps {
-        if names_git_folder(step.path.as_bytes()) {
-            let why = "it is inside git's own folder";
-            return Err(Error::refused(action, step.path.to_string(), Refusal::Forbidden { why }));
-        }
-    }
-    let mut rest = steps;
-    while !rest.is_empty() {
-        let (batch, later) = rest.split_at(batch_len(rest));
-        write_batch(action, top, batch)?;
-        rest = later;
-    }
-    Ok(())
-}
-
-/// How many of `steps` lie in no more folders than may be open at once.
-fn batch_len(steps: &[Step]) -> usize {
-    let mut folders = BTreeMap::new();
-    let within = steps.iter().take_while(|step| {
-        folders.insert(files::inner_folder_of(step.path.as_path()), ());
-        folders.len() <= OPEN_FOLDERS
-    });
-    within.count()
-}
-
-/// All temporary files, then a sync, then all renames, then a sync of the folders: interleaving
-/// them costs a journal commit a file on some file systems.
-fn write_batch(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
-    let mut folders: BTreeMap<PathBuf, Option<Arc<Folder>>> = BTreeMap::new();
-    let mut temps: Vec<Option<TempFile>> = Vec::with_capacity(steps.len());
-    for step in steps {
-        let at = files::inner_folder_of(step.path.as_path());
-        let known = folders.get(at).cloned().flatten();
-        let folder = match (&step.after, known) {
-            (_, Some(folder)) => Some(folder),
-            (After::Absent, None) => Folder::below(action, top, at)?.map(Arc::new),
-            (_, None) => Some(Arc::new(Folder::make_below(action, top, at)?)),
-        };
-        temps.push(match (step.after.file(), &folder) {
-            (Some((bytes, executable)), Some(folder)) => {
-                let mut temp = folder.temp(executable)?;
-                temp.fill(|out| bytes.write_to(out))?;
-                if steps.len() >= files::MANY_FILES {
-                    temp.close();
-                }
-                Some(temp)
-            }
-            _ => None,
-        });
-        folders.insert(at.to_path_buf(), folder);
-    }
-    files::sync_all(temps.iter().flatten())?;
-    for (step, temp) in steps.iter().zip(temps) {
-        let at = files::inner_folder_of(step.path.as_path());
-        place(action, step, folders.get(at).and_then(Option::as_deref), temp)?;
-    }
-    for step in steps.iter().filter(|step| matches!(step.after, After::Absent)) {
-        files::remove_empty_below(top, files::inner_folder_of(step.path.as_path()));
-    }
-    folders.values().flatten().try_for_each(|folder| folder.sync())
-}
-
-/// Gives `temp` its name in the folder that was opened for it, or takes the file there away.
-fn place(
-    action: &'static str,
-    step: &Step,
-    folder: Option<&Folder>,
-    temp: Option<TempFile>,
-) -> Result<()> {
-    let path = step.path.as_path();
-    let now = folder.map(|folder| digest_in(folder, path)).transpose()?.flatten();
-    match how(now, step.before, step.after_digest()) {
-        Standing::After => return Ok(()),
-        Standing::Before => {}
-        Standing::Other => {
-            return Err(Error::refused(action, step.path.to_string(), Refusal::ChangedMeanwhile));
-        }
-    }
-    match (temp, folder) {
-        (Some(temp), _) => temp.publish(path),
-        (None, Some(folder)) => folder.remove(path.file_name().unwrap_or_default()),
-        (None, None) => Ok(()),
-    }
-}
-
 /// Begins to write the stubs, which are to be staged, into one pack; `None` where an object file for
 /// each is as cheap.
 fn pack_stubs(repository: &Repository, steps: &[Step]) -> Result<Option<Packing>> {
-    let small = |step: &Step| {
-        let bytes = step.after.staged().and_then(|content| content.in_memory().map(<[u8]>::to_vec));
+    let small = |step| {
+        let bytes = Step::staged_in_memory(step);
         bytes.filter(|bytes| bytes.len() <= SMALL_BYTES)
     };
-    let blobs: Vec<Vec<u8>> = steps.iter().filter_map(small).collect();
+    let blobs: Vec<&[u8]> = steps.iter().filter_map(small).collect();
     if blobs.len() < MANY_BLOBS {
         return Ok(None);
     }
-    let named = blobs.into_iter().map(|bytes| Ok((repository.hash_blob(&bytes)?, bytes)));
-    repository.begin_pack(&named.collect::<Result<Vec<_>>>()?).map(Some)
+    repository.begin_pack(&blobs).map(Some)
 }
 
 /// Stages everything at once. Where git's own reading of the work tree gives another entry than
@@ -319,9 +235,10 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
             None => None,
             Some((_, executable)) => {
                 let mode = if executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
-                let oid = match step.after.staged() {
-                    Some(bytes) => repository.hash_bytes(bytes)?,
-                    None => repository.clean_hashes(std::slice::from_ref(&step.path))?[0],
+                let oid = match (step.staged_in_memory(), step.after.staged()) {
+                    (Some(bytes), _) => repository.known_blob_id(bytes),
+                    (_, Some(bytes)) => repository.hash_bytes(bytes)?,
+                    _ => repository.clean_hashes(std::slice::from_ref(&step.path))?[0],
                 };
                 Some((mode, oid))
             }
@@ -333,7 +250,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
         let oid = repository.hash_blob(bytes)?;
         wanted.push((path.clone(), Some((0o100_644, oid))));
     }
-    let mut wrong = repository.stage_as(&wanted)?;
+    let mut wrong: HashSet<RepoPath> = repository.stage_as(&wanted)?.into_iter().collect();
     let left_to_git = |path: &RepoPath| {
         let step = steps.iter().find(|step| step.path == *path);
         step.is_some_and(|step| matches!(step.after, After::Converted { staged: None, .. }))

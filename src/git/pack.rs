@@ -1,21 +1,22 @@
 //! Many small blobs in one pack: an object file for each costs git a dozen calls of the file system.
 
 use std::collections::HashSet;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::Child;
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use super::{Repository, SHA1_LEN};
 use crate::error::{Error, Result};
 use crate::fs::nameless_file_with;
-use crate::model::GitOid;
 
 /// The type of an object in a pack that is a blob.
 const BLOB: u8 = 3;
+
+/// No blob gets longer by more than an eighth and so many bytes when it is deflated.
+const DEFLATED_MORE: usize = 64;
 
 /// A git that is writing a pack.
 pub struct Packing(Child);
@@ -30,7 +31,7 @@ impl Packing {
 impl Repository {
     /// Begins to write `blobs` into the repository as one pack, as durable as git is set to make packs.
     /// git itself computes their ids and writes the pack's index.
-    pub fn begin_pack(&self, blobs: &[(GitOid, Vec<u8>)]) -> Result<Packing> {
+    pub fn begin_pack(&self, blobs: &[&[u8]]) -> Result<Packing> {
         let pack =
             pack(blobs, self.oid_len == SHA1_LEN).map_err(Error::io("compress", "a pack"))?;
         // Out of a file git reads it in the same parts each time, and nobody has to feed it.
@@ -43,20 +44,25 @@ impl Repository {
 
 /// A pack of version 2: `PACK`, the version, how many objects; of each its type and size, and its
 /// bytes deflated; the hash of all that (gitformat-pack).
-fn pack(blobs: &[(GitOid, Vec<u8>)], is_sha1: bool) -> io::Result<Vec<u8>> {
+fn pack(blobs: &[&[u8]], is_sha1: bool) -> io::Result<Vec<u8>> {
     let mut seen = HashSet::new();
-    let blobs: Vec<&[u8]> =
-        blobs.iter().filter(|(oid, _)| seen.insert(*oid)).map(|(_, bytes)| &**bytes).collect();
+    let blobs: Vec<&[u8]> = blobs.iter().copied().filter(|bytes| seen.insert(*bytes)).collect();
     let count = u32::try_from(blobs.len()).map_err(io::Error::other)?;
     let mut pack = Vec::new();
     pack.extend_from_slice(b"PACK");
     pack.extend_from_slice(&2_u32.to_be_bytes());
     pack.extend_from_slice(&count.to_be_bytes());
+    // One for all: a new one clears more memory than a stub has bytes.
+    let mut deflating = Compress::new(Compression::fast(), true);
     for bytes in blobs {
         head(bytes.len(), &mut pack);
-        let mut deflating = ZlibEncoder::new(pack, Compression::fast());
-        deflating.write_all(bytes)?;
-        pack = deflating.finish()?;
+        deflating.reset();
+        let most = bytes.len() + bytes.len() / 8 + DEFLATED_MORE;
+        pack.reserve(most);
+        let status = deflating.compress_vec(bytes, &mut pack, FlushCompress::Finish)?;
+        if status != Status::StreamEnd {
+            return Err(io::Error::other("a blob does not deflate"));
+        }
     }
     if is_sha1 {
         let hash = Sha1::digest(&pack);

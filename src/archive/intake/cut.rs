@@ -1,8 +1,6 @@
 //! Which files share a run.
 
 use std::cmp::Ordering;
-use std::fs;
-use std::path::Path;
 
 use super::super::selection::Candidate;
 use super::large::LARGE_BYTES;
@@ -20,15 +18,13 @@ pub struct Cut {
 }
 
 /// Cuts the candidates into runs. What is alike stands together: files of one kind, by folder.
-pub fn cut(top: &Path, candidates: &[Candidate]) -> Cut {
+pub fn cut(candidates: &[Candidate]) -> Cut {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by(|a, b| alike(&candidates[*a], &candidates[*b]));
     let mut cut = Cut::default();
     let mut room = 0;
     for at in order {
-        let file = top.join(candidates[at].path.as_path());
-        // One that is gone is told of when it is read.
-        let bytes = fs::symlink_metadata(file).map_or(0, |meta| meta.len());
+        let bytes = candidates[at].size_bytes;
         match cut.runs.last_mut() {
             _ if bytes > LARGE_BYTES => cut.large.push(at),
             Some(run) if bytes <= room => {
@@ -45,6 +41,5 @@ pub fn cut(top: &Path, candidates: &[Candidate]) -> Cut {
 }
 
 fn alike(a: &Candidate, b: &Candidate) -> Ordering {
-    let kind = |it: &Candidate| it.path.as_path().extension().map(ToOwned::to_owned);
-    kind(a).cmp(&kind(b)).then_with(|| a.path.cmp(&b.path))
+    a.path.as_path().extension().cmp(&b.path.as_path().extension()).then_with(|| a.path.cmp(&b.path))
 }

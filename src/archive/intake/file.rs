@@ -1,6 +1,8 @@
 //! Reading one file and judging whether it is what git has.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{Error, Refusal, Result};
@@ -12,8 +14,8 @@ use super::super::selection::Candidate;
 
 /// A file's content.
 pub struct Content {
-    /// The bytes that are archived.
-    pub bytes: Vec<u8>,
+    /// Where in the buffer the bytes stand that are archived.
+    pub range: Range<usize>,
     /// Their object id.
     pub oid: GitOid,
     /// SHA-256 of what stands in the work tree, where that is something else.
@@ -22,15 +24,25 @@ pub struct Content {
     pub differs: bool,
 }
 
-/// Reads the content of `candidate`.
-pub fn read(top: &Path, repository: &Repository, candidate: &Candidate) -> Result<Content> {
+/// Reads the content of `candidate` behind what is in `buffer`.
+pub fn read(
+    top: &Path,
+    repository: &Repository,
+    candidate: &Candidate,
+    buffer: &mut Vec<u8>,
+) -> Result<Content> {
+    let start = buffer.len();
     let file = top.join(candidate.path.as_path());
-    let on_disk = fs::read(&file).map_err(Error::io("read", &file))?;
+    // With one byte more, its end is seen without another look for room.
+    buffer.reserve(usize::try_from(candidate.size_bytes).unwrap_or(0) + 1);
+    let read = File::open(&file).and_then(|mut file| file.read_to_end(buffer));
+    read.map_err(Error::io("read", &file))?;
+    let on_disk = &buffer[start..];
     // A filter that would make something else of the file now could not give it back later.
     let is_detached = candidate.detached.is_some();
-    if repository.known_blob_id(&on_disk) == candidate.oid && !is_pointer(candidate, &on_disk) {
-        let (oid, differs) = (candidate.oid, is_detached);
-        return Ok(Content { bytes: on_disk, oid, on_disk: None, differs });
+    if repository.known_blob_id(on_disk) == candidate.oid && !is_pointer(candidate, on_disk) {
+        let (range, oid, differs) = (start..buffer.len(), candidate.oid, is_detached);
+        return Ok(Content { range, oid, on_disk: None, differs });
     }
     let blob = repository.blob(&candidate.oid)?.ok_or_else(|| Error::NotFound {
         action: "read",
@@ -38,10 +50,13 @@ pub fn read(top: &Path, repository: &Repository, candidate: &Candidate) -> Resul
         why: format!("git has no such object for `{}`", candidate.path),
     })?;
     if is_pointer(candidate, &blob) {
-        return of_pointer(repository, candidate, &blob, on_disk);
+        let oid = of_pointer(repository, candidate, &blob, on_disk)?;
+        return Ok(Content { range: start..buffer.len(), oid, on_disk: None, differs: false });
     }
-    let (oid, digest) = (candidate.oid, Digest::of(&on_disk));
-    Ok(Content { bytes: blob, oid, on_disk: Some(digest), differs: true })
+    let (oid, digest) = (candidate.oid, Digest::of(on_disk));
+    buffer.truncate(start);
+    buffer.extend_from_slice(&blob);
+    Ok(Content { range: start..buffer.len(), oid, on_disk: Some(digest), differs: true })
 }
 
 fn is_pointer(candidate: &Candidate, blob: &[u8]) -> bool {
@@ -49,19 +64,19 @@ fn is_pointer(candidate: &Candidate, blob: &[u8]) -> bool {
 }
 
 /// A file under git-lfs: the blob is a pointer, which says what the content in the work tree must be.
+/// The id that the content has.
 fn of_pointer(
     repository: &Repository,
     candidate: &Candidate,
     pointer: &[u8],
-    content: Vec<u8>,
-) -> Result<Content> {
+    content: &[u8],
+) -> Result<GitOid> {
     let refused = |refusal| Err(Error::refused("archive", candidate.path.to_string(), refusal));
     if content == pointer {
         return refused(Refusal::PointerOnly);
     }
-    if detach::pointer(&Digest::of(&content), content.len() as u64) != pointer {
+    if detach::pointer(&Digest::of(content), content.len() as u64) != pointer {
         return refused(Refusal::Dirty);
     }
-    let oid = repository.hash_blob(&content)?;
-    Ok(Content { bytes: content, oid, on_disk: None, differs: false })
+    repository.hash_blob(content)
 }

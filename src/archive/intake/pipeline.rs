@@ -1,6 +1,7 @@
 //! The workers: each takes in a run at a time, a bounded number ahead of whoever writes.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
@@ -66,6 +67,8 @@ struct Worker<'a> {
     intake: Intake<'a>,
     repository: &'a Repository,
     encoder: Encoder,
+    /// The contents of the run in hand, one behind the other.
+    buffer: Vec<u8>,
     /// The contents that are on their way into the archive.
     claimed: &'a Mutex<HashSet<Digest>>,
 }
@@ -73,7 +76,7 @@ struct Worker<'a> {
 impl Intake<'_> {
     /// Takes all files in, run by run.
     pub fn run(self, repository: &Repository, taker: &mut dyn Taker) -> Result<()> {
-        let cut = cut::cut(self.top, self.candidates);
+        let cut = cut::cut(self.candidates);
         self.take_runs(repository, &cut.runs, taker)?;
         cut.large.iter().try_for_each(|at| taker.take_large(self, repository, *at))
     }
@@ -156,16 +159,18 @@ impl<'a> Worker<'a> {
         repository: &'a Repository,
         claimed: &'a Mutex<HashSet<Digest>>,
     ) -> Result<Self> {
-        Ok(Self { intake, repository, encoder: Encoder::new()?, claimed })
+        Ok(Self { intake, repository, encoder: Encoder::new()?, buffer: Vec::new(), claimed })
     }
 
     fn take(&mut self, run: &[usize], ask: &mut Ask<'_>) -> Result<TakenRun> {
+        self.buffer.clear();
         let read = run.iter().map(|at| self.read(*at)).collect::<Result<Vec<_>>>()?;
-        let (mut files, contents): (Vec<Taken>, Vec<Vec<u8>>) = read.into_iter().unzip();
+        let (mut files, ranges): (Vec<Taken>, Vec<Range<usize>>) = read.into_iter().unzip();
         let named: Vec<_> = files.iter().map(|file| (file.sha256, file.size_bytes)).collect();
         let known = ask(&named)?;
         let mut members: Vec<&[u8]> = Vec::new();
-        for (file, content) in files.iter_mut().zip(&contents) {
+        for (file, range) in files.iter_mut().zip(ranges) {
+            let content = &self.buffer[range];
             let archived = known.get(&file.sha256);
             if archived == Some(&Archived::Whole) || !self.claim(file.sha256) {
                 continue;
@@ -190,17 +195,18 @@ impl<'a> Worker<'a> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256)
     }
 
-    fn read(&self, at: usize) -> Result<(Taken, Vec<u8>)> {
+    fn read(&mut self, at: usize) -> Result<(Taken, Range<usize>)> {
         let watch = Stopwatch::start();
         let candidate = &self.intake.candidates[at];
-        let content = file::read(self.intake.top, self.repository, candidate)?;
+        let content = file::read(self.intake.top, self.repository, candidate, &mut self.buffer)?;
+        let bytes = &self.buffer[content.range.clone()];
         let policy = self.intake.policy;
-        let scan = |it: &ContentPolicy| it.scan(Some(&candidate.path.to_string()), &content.bytes);
-        let sha256 = Digest::of(&content.bytes);
+        let scan = |it: &ContentPolicy| it.scan(Some(&candidate.path.to_string()), bytes);
+        let sha256 = Digest::of(bytes);
         let taken = Taken {
             at,
             sha256,
-            size_bytes: content.bytes.len() as u64,
+            size_bytes: bytes.len() as u64,
             oid: content.oid,
             on_disk: content.on_disk.unwrap_or(sha256),
             differs: content.differs,
@@ -208,7 +214,7 @@ impl<'a> Worker<'a> {
             place: Place::Elsewhere,
             duration_ms: watch.elapsed_whole_ms(),
         };
-        Ok((taken, content.bytes))
+        Ok((taken, content.range))
     }
 }
 
@@ -221,11 +227,11 @@ pub fn scan_all(
     policy: &ContentPolicy,
     mut each: impl FnMut(usize, Vec<Match>) -> Result<()>,
 ) -> Result<Vec<usize>> {
-    let cut = cut::cut(top, candidates);
+    let cut = cut::cut(candidates);
     let scan = |repository: &Repository, at: usize| {
-        let candidate = &candidates[at];
-        let content = file::read(top, repository, candidate)?;
-        Ok((at, policy.scan(Some(&candidate.path.to_string()), &content.bytes)))
+        let (candidate, mut bytes) = (&candidates[at], Vec::new());
+        let content = file::read(top, repository, candidate, &mut bytes)?;
+        Ok((at, policy.scan(Some(&candidate.path.to_string()), &bytes[content.range])))
     };
     let workers = thread::available_parallelism().map_or(1, usize::from).min(cut.runs.len());
     if workers < 2 {

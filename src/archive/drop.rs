@@ -191,7 +191,7 @@ fn drop_at(
     let evidence = records[0].1.to_string();
     let segment = archive.segment_of(records)?;
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
-    take_steps(ACTION, workspace, archive, &intent, &steps, Some(&segment))?;
+    take_steps(ACTION, workspace, archive, &intent, &steps, Some(&segment), None)?;
     let replaced = !stub_stands && fs::symlink_metadata(workspace.top.join(path.as_path())).is_ok();
     if !stub_stands && is_tracked(repository, &path)? {
         // The path belongs to other code now (or to nothing): the commit must say the same.

@@ -319,10 +319,9 @@ impl Archive {
         lines: &mut Vec<String>,
     ) -> Result<Vec<(Record, Digest)>> {
         let at = Head { log: head.log, seq: head.seq, digest: head.digest };
-        let records = link(at, deed, now, events)?;
+        let records = link(at, deed, now, events, lines)?;
         let mut rows = Vec::with_capacity(records.len());
         for ((record, digest), item_id) in records.iter().zip(items) {
-            lines.push(record.render()?);
             rows.push(NewRecord {
                 digest: *digest,
                 item_id: *item_id,

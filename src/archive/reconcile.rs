@@ -366,7 +366,7 @@ fn write(
         Ok(((), deeds))
     })?;
     let segment = archive.segment_of(records)?;
-    tree::apply(ACTION, &workspace.top, Some(repository), &[], Some(&segment))?;
+    tree::apply(ACTION, &workspace.top, Some(repository), &[], Some(&segment), None)?;
     report.evidence_segment = Some(segment.path.to_string());
     Ok(())
 }

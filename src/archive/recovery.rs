@@ -18,7 +18,7 @@ use crate::model::{DeedId, Digest, Item, TombstoneId};
 use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::selection::is_executable;
-use super::tree::{self, After, Standing, Step};
+use super::tree::{self, After, Ahead, Standing, Step};
 use super::{Content, Workspace, detach, find, lookup, pending};
 
 /// What recovery did.
@@ -100,9 +100,10 @@ pub(super) fn take_steps(
     intent: &Intent,
     steps: &[Step],
     segment: Option<&Segment>,
+    ahead: Option<Ahead<'_>>,
 ) -> Result<()> {
     let repository = workspace.repository.as_ref();
-    match tree::apply(action, &workspace.top, repository, steps, segment) {
+    match tree::apply(action, &workspace.top, repository, steps, segment, ahead) {
         Ok(()) => intent.remove(workspace),
         Err(error) => {
             let mut report = RecoveryReport::default();
@@ -176,7 +177,7 @@ pub(super) fn settle(
         after,
     };
     let steps: Vec<Step> = steps.into_iter().map(step).collect();
-    tree::apply("complete", &workspace.top, repository, &steps, segment.as_ref())?;
+    tree::apply("complete", &workspace.top, repository, &steps, segment.as_ref(), None)?;
     report.completed.push(intent.deed.to_string());
     intent.remove(workspace)
 }

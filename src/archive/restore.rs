@@ -372,7 +372,7 @@ fn stage(
     let (segment, digest) = record(archive, job, Some((deed, &target)))
         .inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
-    take_steps(ACTION, workspace, archive, &intent, &steps, segment.as_ref())?;
+    take_steps(ACTION, workspace, archive, &intent, &steps, segment.as_ref(), None)?;
     report.staged = true;
     report.evidence = digest;
     report.evidence_segment = segment.map(|segment| segment.path.to_string());

@@ -1,24 +1,26 @@
 //! The second half of `store`: files whose bytes are safe are recorded, and give way to their stubs.
 
 use std::collections::BTreeMap;
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::backend::{NewBatch, NewItem};
 use crate::error::Result;
-use crate::evidence::{Action, Segment};
+use crate::evidence::{Action, Record};
 use crate::fs::Executable;
+use crate::git::Repository;
 use crate::logging::Timer;
-use crate::model::{DeedId, Digest, Item, Reason, TombstoneId};
+use crate::model::{DeedId, Digest, Reason, TombstoneId};
 use crate::tombstone::{Tombstone, Wrapping};
 
 use super::detach::Change;
 use super::governance::hold_new;
 use super::intent::{Intent, IntentStep, Source};
 use super::journaled::{Archive, Deed, Transaction};
-use super::lookup::{plain_stub, sidecar_path, stub_for};
+use super::lookup::sidecar_path;
 use super::ready::{Ready, read_back};
 use super::recovery::take_steps;
 use super::store::{StoreOptions, StoredItem, StubPlace};
-use super::tree::After;
+use super::tree::{After, Step};
 use super::{Content, Workspace, language, tree};
 
 const ACTION: &str = "archive";
@@ -35,6 +37,13 @@ pub struct Finished {
     pub batch_evidence: String,
 }
 
+/// A change to the work tree that the deed means, and what it comes from.
+struct Planned {
+    step: Step,
+    source: Source,
+    tombstone: TombstoneId,
+}
+
 /// Every byte read back first; then intent, record, tree: in this order.
 pub fn finish(
     workspace: &Workspace,
@@ -48,77 +57,81 @@ pub fn finish(
     read_back(archive, ready)?;
     drop(read_back_timer);
     let deed = DeedId::random();
-    let intent = intent(workspace, options, ready, freed, deed)?;
     let has_tree = options.stub != StubPlace::None;
+    let planned = if has_tree { plan(workspace, options, ready, freed)? } else { Vec::new() };
+    let intents = planned.iter().map(|it| IntentStep::of(&it.step, it.source, it.tombstone));
+    let intent = Intent::new(workspace, Action::Archive.as_str(), deed, intents);
     if has_tree {
         intent.write(workspace)?;
     }
-    let label = options.label.as_str();
-    let duration_ms = archive.measured_ms();
+    let steps: Vec<Step> = planned.into_iter().map(|it| it.step).collect();
     let transaction_timer = Timer::phase("transaction");
-    let journaled = archive.journaled(label, deed, |transaction| {
-        let (items, mut deeds) = record(transaction, options, ready, deed, commit)?;
-        let events = deeds.iter_mut().map(|(event, _)| event);
-        // The items of a batch have been measured one by one.
-        events.for_each(|event| event.duration_ms = event.duration_ms.or(duration_ms));
-        Ok((items, deeds))
+    let (journaled, ahead) = thread::scope(|scope| {
+        let (top, repository) = (&workspace.top, &workspace.repository);
+        // From here on a crash leaves nothing that the intent does not name.
+        let ahead = tree::is_worth_preparing(&steps).then(|| {
+            let reopened = repository.as_ref().map(Repository::reopen).transpose();
+            let steps = &steps;
+            scope.spawn(move || {
+                reopened.and_then(|it| tree::prepare(ACTION, top, it.as_ref(), steps))
+            })
+        });
+        let journaled = journal(options, archive, ready, deed, commit);
+        let join = |it: ScopedJoinHandle<'_, _>| {
+            it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        (journaled, ahead.map(join))
     });
     drop(transaction_timer);
     // On failure the record may or may not have become durable: the next command finds out.
-    let (items, records) =
-        journaled.inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
+    let records = journaled.inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let mut segment = None;
     if has_tree {
         let made = archive.segment_of(records.clone())?;
-        segment = workspace.repository.is_some().then(|| made.path.to_string());
-        change_tree(workspace, archive, &intent, &items, &made)?;
+        let made = workspace.repository.is_some().then_some(made);
+        segment = made.as_ref().map(|made| made.path.to_string());
+        // What could not be written ahead is tried again, and told of then.
+        let ahead = ahead.and_then(Result::ok);
+        take_steps(ACTION, workspace, archive, &intent, &steps, made.as_ref(), ahead)?;
     }
     let batch = records.get(ready.len()).map(|(_, digest)| digest.to_string());
+    let label = options.label.as_str();
     let items = ready.iter().zip(&records).map(|(file, (_, digest))| file.report(label, *digest));
     let (items, batch_evidence) = (items.collect(), batch.unwrap_or_default());
     Ok(Finished { items, segment, id: deed.to_string(), batch_evidence })
 }
 
-fn change_tree(
-    workspace: &Workspace,
+/// Records the deed.
+fn journal(
+    options: &StoreOptions,
     archive: &mut Archive,
-    intent: &Intent,
-    items: &[Item],
-    segment: &Segment,
-) -> Result<()> {
-    let by_id: BTreeMap<TombstoneId, &Item> =
-        items.iter().map(|item| (item.tombstone, item)).collect();
-    let executable = Executable::No;
-    let file = |bytes| After::File { bytes: Content::of(bytes), executable };
-    let mut steps = Vec::with_capacity(intent.steps.len());
-    for step in &intent.steps {
-        let item = by_id[&step.tombstone];
-        let after = match (step.source, &step.given) {
-            (Source::Sidecar, _) => file(plain_stub(item)?),
-            (Source::Stub, _) => file(stub_for(item, &step.path)?),
-            (Source::Given, Some(bytes)) => {
-                After::Converted { bytes: Content::of(bytes.clone()), executable, staged: None }
-            }
-            _ => After::Absent,
-        };
-        steps.push(tree::Step { path: step.path.clone(), before: step.before, after });
-    }
-    let segment = workspace.repository.as_ref().map(|_| segment);
-    take_steps(ACTION, workspace, archive, intent, &steps, segment)
+    ready: &[Ready],
+    deed: DeedId,
+    commit: &str,
+) -> Result<Vec<(Record, Digest)>> {
+    let duration_ms = archive.measured_ms();
+    let journaled = archive.journaled(options.label.as_str(), deed, |transaction| {
+        let mut deeds = record(transaction, options, ready, deed, commit)?;
+        let events = deeds.iter_mut().map(|(event, _)| event);
+        // The items of a batch have been measured one by one.
+        events.for_each(|event| event.duration_ms = event.duration_ms.or(duration_ms));
+        Ok(((), deeds))
+    });
+    journaled.map(|((), records)| records)
 }
 
-fn intent(
+/// What shall become of the work tree.
+fn plan(
     workspace: &Workspace,
     options: &StoreOptions,
     ready: &[Ready],
     freed: &[Change],
-    deed: DeedId,
-) -> Result<Intent> {
-    let mut steps = Vec::new();
+) -> Result<Vec<Planned>> {
+    let mut planned = Vec::with_capacity(freed.len() + ready.len());
     // First, so that no stub ever stands where git would convert it.
     for (change, file) in freed.iter().zip(ready.iter().cycle()) {
         let (step, source) = change.step();
-        steps.push(IntentStep::of(&step, source, file.tombstone));
+        planned.push(Planned { step, source, tombstone: file.tombstone });
     }
     for file in ready {
         let stub = Tombstone {
@@ -129,52 +142,34 @@ fn intent(
             git_blob: file.candidate.oid,
             path: file.candidate.path.clone(),
         };
-        let (path, tombstone, before) =
-            (file.candidate.path.clone(), file.tombstone, Some(file.on_disk));
+        let (path, tombstone) = (file.candidate.path.clone(), file.tombstone);
+        let before = Some(file.on_disk);
+        let as_file = |bytes| After::File { bytes: Content::of(bytes), executable: Executable::No };
         if options.stub == StubPlace::Sidecar {
-            let stub = stub.render(Wrapping::Plain)?;
             let beside = sidecar_path(&path)?;
             let there = tree::digest_on_disk(&workspace.top, &beside)?;
-            steps.push(IntentStep {
-                path: beside,
-                tombstone,
-                before: there,
-                after: Some(Digest::of(&stub)),
-                source: Source::Sidecar,
-                given: None,
-            });
-            steps.push(IntentStep {
-                path,
-                tombstone,
-                before,
-                after: None,
-                source: Source::Absent,
-                given: None,
-            });
+            let after = as_file(stub.render(Wrapping::Plain)?);
+            let step = Step { path: beside, before: there, after };
+            planned.push(Planned { step, source: Source::Sidecar, tombstone });
+            let step = Step { path, before, after: After::Absent };
+            planned.push(Planned { step, source: Source::Absent, tombstone });
         } else {
-            let stub = stub.render(Wrapping::for_path(&path))?;
-            let after = Some(Digest::of(&stub));
-            steps.push(IntentStep {
-                path,
-                tombstone,
-                before,
-                after,
-                source: Source::Stub,
-                given: None,
-            });
+            let after = as_file(stub.render(Wrapping::for_path(&path))?);
+            let step = Step { path, before, after };
+            planned.push(Planned { step, source: Source::Stub, tombstone });
         }
     }
-    Ok(Intent::new(workspace, Action::Archive.as_str(), deed, steps))
+    Ok(planned)
 }
 
-/// Writes batch, items, tags and metadata; returns the items and their events.
+/// Writes batch, items, tags and metadata; returns their events.
 fn record(
     transaction: &mut Transaction<'_>,
     options: &StoreOptions,
     ready: &[Ready],
     deed: DeedId,
     commit: &str,
-) -> Result<(Vec<Item>, Vec<Deed>)> {
+) -> Result<Vec<Deed>> {
     let at = transaction.now.to_string();
     let mut batches: BTreeMap<Reason, i64> = BTreeMap::new();
     let mut items = Vec::with_capacity(ready.len());
@@ -227,6 +222,5 @@ fn record(
         deeds.push((event, None));
     }
     hold_new(transaction, &deed)?;
-    let items = transaction.catalog().items_of(&deed)?;
-    Ok((items, deeds))
+    Ok(deeds)
 }

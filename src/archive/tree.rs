@@ -162,6 +162,28 @@ pub fn check_index_free(repository: &Repository) -> Result<()> {
     if path.exists() { Err(Error::Locked { path }) } else { Ok(()) }
 }
 
+/// What was done for many steps before the deed was recorded: no path has changed by it.
+pub struct Ahead<'a> {
+    files: Vec<placing::Prepared<'a>>,
+    packing: Option<Packing>,
+}
+
+/// Whether [`prepare`] is worth a thread.
+pub fn is_worth_preparing(steps: &[Step]) -> bool {
+    placing::is_worth_preparing(steps)
+}
+
+/// Writes the files of `steps` beside their targets, and begins to write their objects.
+pub fn prepare<'a>(
+    action: &'static str,
+    top: &Path,
+    repository: Option<&Repository>,
+    steps: &'a [Step],
+) -> Result<Ahead<'a>> {
+    let packing = repository.and_then(|repository| pack_stubs(repository, steps).ok().flatten());
+    Ok(Ahead { files: placing::prepare_files(action, top, steps)?, packing })
+}
+
 /// Takes all steps in the work tree and stages them with the segment, if this is a repository.
 pub fn apply(
     action: &'static str,
@@ -169,12 +191,18 @@ pub fn apply(
     repository: Option<&Repository>,
     steps: &[Step],
     segment: Option<&Segment>,
+    ahead: Option<Ahead<'_>>,
 ) -> Result<()> {
     let tree = Timer::phase("tree");
-    // Into one pack, beside the files. Where that fails, git writes each object when it stages it,
-    // and says what is wrong.
-    let packing = repository.and_then(|repository| pack_stubs(repository, steps).ok().flatten());
-    let written = placing::write_files(action, top, steps);
+    let (packing, written) = match ahead {
+        Some(ahead) => (ahead.packing, placing::place_files(action, ahead.files)),
+        None => {
+            // Into one pack, beside the files. Where that fails, git writes each object when it
+            // stages it, and says what is wrong.
+            let packing = repository.and_then(|it| pack_stubs(it, steps).ok().flatten());
+            (packing, placing::write_files(action, top, steps))
+        }
+    };
     packing.map(Packing::finish);
     written?;
     if let Some(segment) = segment {

@@ -135,7 +135,7 @@ fn take_back(
         .inspect_err(|error| intent.remove_if_unsigned(workspace, error))?;
     let paths = steps.iter().map(|(step, _)| step.path.to_string()).collect();
     let steps: Vec<Step> = steps.into_iter().map(|(step, _)| step).collect();
-    take_steps(ACTION, workspace, archive, &intent, &steps, None)?;
+    take_steps(ACTION, workspace, archive, &intent, &steps, None, None)?;
     if !covered.is_empty() {
         workspace.repository(ACTION)?.stage_entries(&covered)?;
     }

@@ -91,20 +91,23 @@ impl ChainFault {
     }
 }
 
-/// Puts `events` behind `head`, as one deed at one time; gives each record with its digest. Fails
-/// when an event cannot be rendered ([`Record::render`]).
+/// Puts `events` behind `head`, as one deed at one time; gives each record with its digest, and adds
+/// its line to `lines`. Fails when an event cannot be rendered ([`Record::render`]).
 pub fn link(
     head: Head,
     deed: DeedId,
     ts: Timestamp,
     events: Vec<Event>,
+    lines: &mut Vec<String>,
 ) -> Result<Vec<(Record, Digest)>> {
     let Head { log, mut seq, digest: mut prev } = head;
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
         let record = Record { log, seq, prev, deed, ts, event };
-        prev = record.digest()?;
+        let line = record.render()?;
+        prev = Digest::of(line.as_bytes());
+        lines.push(line);
         records.push((record, prev));
     }
     Ok(records)
@@ -254,7 +257,8 @@ mod tests {
         let events = (0..count)
             .map(|n| Event { size: Some(n as u64), ..Event::new(Action::Archive, "marc") });
         let ts = Timestamp::from_unix_ms(1_795_253_290_007);
-        link(Head::empty(LogId::random()), DeedId::random(), ts, events.collect()).unwrap()
+        link(Head::empty(LogId::random()), DeedId::random(), ts, events.collect(), &mut Vec::new())
+            .unwrap()
     }
 
     fn head(pair: &(Record, Digest)) -> Head {

@@ -123,7 +123,10 @@ fn sample() -> Record {
     let ts = Timestamp::from_unix_ms(1_795_253_290_007);
     let mut event = Event::new(Action::Archive, "marc");
     event.path = Some(RepoPath::new(b"src/a b.py").unwrap());
-    link(Head::empty(LogId::random()), DeedId::random(), ts, vec![event]).unwrap().remove(0).0
+    link(Head::empty(LogId::random()), DeedId::random(), ts, vec![event], &mut Vec::new())
+        .unwrap()
+        .remove(0)
+        .0
 }
 
 #[test]

@@ -82,7 +82,7 @@ pub(super) fn journaled<T>(
     };
     if is_here {
         let segment = archive.segment_of(done.1.clone())?;
-        take_steps("record", workspace, archive, &intent, &[], Some(&segment))?;
+        take_steps("record", workspace, archive, &intent, &[], Some(&segment), None)?;
     }
     Ok(done)
 }

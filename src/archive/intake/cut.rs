@@ -41,5 +41,9 @@ pub fn cut(candidates: &[Candidate]) -> Cut {
 }
 
 fn alike(a: &Candidate, b: &Candidate) -> Ordering {
-    a.path.as_path().extension().cmp(&b.path.as_path().extension()).then_with(|| a.path.cmp(&b.path))
+    a.path
+        .as_path()
+        .extension()
+        .cmp(&b.path.as_path().extension())
+        .then_with(|| a.path.cmp(&b.path))
 }

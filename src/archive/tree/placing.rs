@@ -20,20 +20,31 @@ use super::{After, Standing, Step, digest_in, how};
 const MANY_STEPS: usize = 512;
 
 /// A step on its way: the folder of its path, where that is there, and the file that waits in it.
-struct Prepared<'a> {
+pub struct Prepared<'a> {
     step: &'a Step,
     folder: Option<Arc<Folder>>,
     temp: Option<TempFile>,
 }
 
+/// Whether the files of these steps may be written before the deed is recorded: they are many, and
+/// all of them stay.
+pub fn is_worth_preparing(steps: &[Step]) -> bool {
+    part_len(steps) < steps.len() && batch_len(steps) == steps.len()
+}
+
+/// Writes the files of the steps beside their targets, and nothing else.
+pub fn prepare_files<'a>(
+    action: &'static str,
+    top: &Path,
+    steps: &'a [Step],
+) -> Result<Vec<Prepared<'a>>> {
+    check_places(action, steps)?;
+    prepare(action, top, steps)
+}
+
 /// Takes the steps in the work tree.
 pub fn write_files(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
-    for step in steps {
-        if names_git_folder(step.path.as_bytes()) {
-            let why = "it is inside git's own folder";
-            return Err(Error::refused(action, step.path.to_string(), Refusal::Forbidden { why }));
-        }
-    }
+    check_places(action, steps)?;
     let mut rest = steps;
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(batch_len(rest));
@@ -41,6 +52,16 @@ pub fn write_files(action: &'static str, top: &Path, steps: &[Step]) -> Result<(
         rest = later;
     }
     Ok(())
+}
+
+fn check_places(action: &'static str, steps: &[Step]) -> Result<()> {
+    match steps.iter().find(|step| names_git_folder(step.path.as_bytes())) {
+        Some(step) => {
+            let why = "it is inside git's own folder";
+            Err(Error::refused(action, step.path.to_string(), Refusal::Forbidden { why }))
+        }
+        None => Ok(()),
+    }
 }
 
 /// How many of `steps` lie in no more folders than may be open at once.
@@ -64,12 +85,34 @@ fn folder_of(step: &Step) -> &Path {
 fn write_batch(action: &'static str, top: &Path, steps: &[Step]) -> Result<()> {
     let parts: Vec<&[Step]> = steps.chunks(part_len(steps)).collect();
     let prepared = on_all_cores(parts, |steps| prepare(action, top, steps))?;
-    files::sync_all(prepared.iter().flatten().filter_map(|it| it.temp.as_ref()))?;
-    let folders = on_all_cores(prepared, |steps| place_all(action, steps))?;
+    let folders = place_durably(action, prepared)?;
     for step in steps.iter().filter(|step| matches!(step.after, After::Absent)) {
         files::remove_empty_below(top, folder_of(step));
     }
-    files::sync_folders(folders.iter().flatten().map(|folder| &**folder))
+    files::sync_folders(folders.iter().map(|folder| &**folder))
+}
+
+/// Gives the files that [`prepare_files`] wrote their names.
+pub fn place_files(action: &'static str, mut prepared: Vec<Prepared<'_>>) -> Result<()> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let part = prepared.len().div_ceil(cores);
+    let mut parts = Vec::new();
+    while prepared.len() > part {
+        parts.push(prepared.split_off(prepared.len() - part));
+    }
+    parts.push(prepared);
+    let folders = place_durably(action, parts)?;
+    files::sync_folders(folders.iter().map(|folder| &**folder))
+}
+
+/// The folders, whose names are still to be synced.
+fn place_durably(
+    action: &'static str,
+    prepared: Vec<Vec<Prepared<'_>>>,
+) -> Result<Vec<Arc<Folder>>> {
+    files::sync_all(prepared.iter().flatten().filter_map(|it| it.temp.as_ref()))?;
+    let folders = on_all_cores(prepared, |steps| place_all(action, steps))?;
+    Ok(folders.into_iter().flatten().collect())
 }
 
 /// How many steps one core takes. Where files also go, their folders may go with them, under the hands
@@ -104,11 +147,7 @@ fn on_all_cores<T: Send, R: Send>(
 }
 
 /// Opens the folders and writes the files, under names of their own.
-fn prepare<'a>(
-    action: &'static str,
-    top: &Path,
-    steps: &'a [Step],
-) -> Result<Vec<Prepared<'a>>> {
+fn prepare<'a>(action: &'static str, top: &Path, steps: &'a [Step]) -> Result<Vec<Prepared<'a>>> {
     let mut folders: HashMap<&OsStr, Option<Arc<Folder>>> = HashMap::new();
     let mut prepared = Vec::with_capacity(steps.len());
     for step in steps {

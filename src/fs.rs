@@ -5,6 +5,7 @@
 
 mod folder;
 mod spool;
+mod stamp;
 mod temp_folder;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::error::{Error, Refusal, Result};
 
 pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
 pub use spool::{Part, Spool, nameless_file_in, nameless_file_with};
+pub use stamp::Stamp;
 pub use temp_folder::TempFolder;
 
 /// Whether a created file is executable; the umask decides the rest.

@@ -50,7 +50,7 @@ impl Change {
             None => (After::Absent, Source::Absent),
         };
         let before = self.before.as_deref().map(Digest::of);
-        (Step { path: self.path.clone(), before, after }, source)
+        (Step { path: self.path.clone(), before, stamp: None, after }, source)
     }
 }
 

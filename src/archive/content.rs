@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::blob::{self, Encoded, Encoder, Frame};
 use crate::error::{Error, Result};
-use crate::fs::{Part, Spool};
+use crate::fs::{Part, Spool, TempFile};
 use crate::git::{Bytes, Repository};
 use crate::model::{Digest, Digester, GitOid};
 
@@ -20,6 +20,8 @@ pub struct Content {
     sha256: Digest,
     size_bytes: u64,
     held: Held,
+    /// Whether the digest is of what a file gave back.
+    is_read_back: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -35,13 +37,13 @@ impl Content {
     /// These bytes.
     pub fn of(bytes: Vec<u8>) -> Self {
         let (sha256, size_bytes) = (Digest::of(&bytes), bytes.len() as u64);
-        Self { sha256, size_bytes, held: Held::Memory(Arc::new(bytes)) }
+        Self { sha256, size_bytes, held: Held::Memory(Arc::new(bytes)), is_read_back: false }
     }
 
     /// These bytes, of which this digest was computed.
     pub(super) fn of_verified(bytes: Vec<u8>, sha256: Digest) -> Self {
         let size_bytes = bytes.len() as u64;
-        Self { sha256, size_bytes, held: Held::Memory(Arc::new(bytes)) }
+        Self { sha256, size_bytes, held: Held::Memory(Arc::new(bytes)), is_read_back: false }
     }
 
     /// What `frame` decodes to, if that has this size and digest.
@@ -60,7 +62,7 @@ impl Content {
             let decoded = spool.put(|out| blob::decode_to(&frame, size_bytes, &sha256, out))?;
             Held::Spool(decoded.0)
         };
-        Ok(Self { sha256, size_bytes, held })
+        Ok(Self { sha256, size_bytes, held, is_read_back: false })
     }
 
     /// The blob `oid`, which has `size_bytes` bytes; `None` where git does not have it.
@@ -102,7 +104,26 @@ impl Content {
             let value = fill(&mut both)?;
             Ok((value, both.digester.finish()))
         })?;
-        Ok((Self { sha256, size_bytes, held: Held::Spool(part) }, value))
+        let held = Held::Spool(part);
+        Ok((Self { sha256, size_bytes, held, is_read_back: false }, value))
+    }
+
+    /// A part of a spool, which was read back and has this digest.
+    pub(super) fn read_back(part: Part, sha256: Digest) -> Self {
+        let size_bytes = part.size_bytes();
+        Self { sha256, size_bytes, held: Held::Spool(part), is_read_back: true }
+    }
+
+    /// Makes `temp` hold the bytes; whether they were read back out of it. What is alone in `spool` is
+    /// not written twice: its file becomes the temporary file.
+    pub(super) fn fill(&self, spool: &Spool, temp: &mut TempFile) -> Result<bool> {
+        if let Held::Spool(part) = &self.held
+            && let Some(file) = spool.give_away(part)
+            && temp.adopt(&file)?
+        {
+            return Ok(self.is_read_back);
+        }
+        temp.fill(|out| self.write_to(out)).map(|()| false)
     }
 
     /// SHA-256 of the bytes.

@@ -178,7 +178,7 @@ fn drop_at(
     }
     if stub_stands {
         let before = on_disk.as_ref().map(|seen| seen.sha256);
-        let step = Step { path: path.clone(), before, after: After::Absent };
+        let step = Step { path: path.clone(), before, stamp: None, after: After::Absent };
         steps.push((step, Source::Absent));
     }
     let intent = Intent::about(workspace, Action::StubDrop.as_str(), deed, item, &steps);

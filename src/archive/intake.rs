@@ -11,6 +11,7 @@ mod pipeline;
 
 use crate::blob::{Encoded, Run};
 use crate::error::{Error, Refusal, Result};
+use crate::fs::Stamp;
 use crate::git::Repository;
 use crate::model::{Digest, GitOid};
 use crate::policy::content::Match;
@@ -33,6 +34,8 @@ pub struct Taken {
     pub oid: GitOid,
     /// SHA-256 of what stands in the work tree, to see whether it changes meanwhile.
     pub on_disk: Digest,
+    /// How that looked before it was read, where that tells of every change since.
+    pub stamp: Option<Stamp>,
     /// Whether the work tree holds other bytes than the blob, so that git must say if the path
     /// is clean.
     pub differs: bool,

@@ -107,6 +107,7 @@ fn take_in(
                 is_read_back: false,
                 deduplicated: !stored.is_new,
                 on_disk: sha256,
+                stamp: None,
                 tombstone: TombstoneId::derive(&options.label, path, &sha256),
                 credentials: screen.detail(path),
                 duration_ms: 0,

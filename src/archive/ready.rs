@@ -9,6 +9,7 @@ use crate::blob::Encoded;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
+use crate::fs::Stamp;
 use crate::model::{Digest, FileMode, Notes, RepoPath, TombstoneId};
 
 use super::detach::Detached;
@@ -37,6 +38,8 @@ pub struct Ready {
     pub is_read_back: bool,
     /// SHA-256 of what stands in the work tree.
     pub on_disk: Digest,
+    /// How that looked before it was read, where that tells of every change since.
+    pub stamp: Option<Stamp>,
     /// The item's id.
     pub tombstone: TombstoneId,
     /// What its record says of credentials in it.

@@ -174,6 +174,7 @@ pub(super) fn settle(
     let step = |(step, after): (&IntentStep, After)| Step {
         path: step.path.clone(),
         before: step.before,
+        stamp: None,
         after,
     };
     let steps: Vec<Step> = steps.into_iter().map(step).collect();

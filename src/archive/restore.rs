@@ -279,9 +279,11 @@ fn to_file(
     let written = (|| {
         let folder = target.make_folder()?;
         let mut temp = folder.temp(executable(&found.item))?;
-        temp.fill(|out| content.write_to(out))?;
+        let is_read_back = content.fill(workspace.spool(), &mut temp)?;
         temp.sync()?;
-        read_again(&mut temp, &found.item)?;
+        if !is_read_back {
+            read_again(&mut temp, &found.item)?;
+        }
         report.evidence = record(archive, job, None)?.1;
         match there {
             // A name that nobody had must still be nobody's.
@@ -307,7 +309,7 @@ fn intent_to_write(
     let inside = target.strip_prefix(&workspace.top).ok()?;
     let path = RepoPath::new(inside.as_os_str().as_bytes()).ok()?;
     let after = After::File { bytes: content.clone(), executable: executable(item) };
-    let step = Step { path, before: there.map(|seen| seen.sha256), after };
+    let step = Step { path, before: there.map(|seen| seen.sha256), stamp: None, after };
     let action = Action::Restore.as_str();
     // The record has a deed of its own: there is nothing to complete here.
     Some(Intent::about(workspace, action, DeedId::random(), item, &[(step, Source::Content)]))
@@ -360,10 +362,10 @@ fn stage(
         _ => Source::Content,
     };
     let mut steps: Vec<_> = changes.iter().map(Change::step).collect();
-    steps.push((Step { path: target.clone(), before, after }, source));
+    steps.push((Step { path: target.clone(), before, stamp: None, after }, source));
     if stub.as_ref() == Some(&sidecar) {
         let before = tree::digest_on_disk(&workspace.top, &sidecar)?;
-        let step = Step { path: sidecar, before, after: After::Absent };
+        let step = Step { path: sidecar, before, stamp: None, after: After::Absent };
         steps.push((step, Source::Absent));
     }
     let deed = DeedId::random();

@@ -149,13 +149,13 @@ fn plan(
             let beside = sidecar_path(&path)?;
             let there = tree::digest_on_disk(&workspace.top, &beside)?;
             let after = as_file(stub.render(Wrapping::Plain)?);
-            let step = Step { path: beside, before: there, after };
+            let step = Step { path: beside, before: there, stamp: None, after };
             planned.push(Planned { step, source: Source::Sidecar, tombstone });
-            let step = Step { path, before, after: After::Absent };
+            let step = Step { path, before, stamp: file.stamp, after: After::Absent };
             planned.push(Planned { step, source: Source::Absent, tombstone });
         } else {
             let after = as_file(stub.render(Wrapping::for_path(&path))?);
-            let step = Step { path, before, after };
+            let step = Step { path, before, stamp: file.stamp, after };
             planned.push(Planned { step, source: Source::Stub, tombstone });
         }
     }

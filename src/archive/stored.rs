@@ -3,6 +3,9 @@
 //! Promises: nothing is given out that was not hashed; a run whose members are read one after the
 //! other is fetched and decoded once; a large artifact is never whole in memory.
 
+mod parts;
+
+use std::fs::File;
 use std::io::{self, Write};
 
 use crate::backend::{Catalog, Place};
@@ -12,6 +15,7 @@ use crate::fs::Spool;
 use crate::model::{Digest, Digester, Item};
 
 use super::{Archive, Content};
+use parts::Large;
 
 /// A run of several artifacts that was read last.
 pub(super) struct OpenRun {
@@ -87,7 +91,7 @@ impl Archive {
             return self.member(place, size_bytes, sha256).map(|_| true);
         }
         let catalog = &mut self.catalog();
-        decode_pieces(catalog, place, size_bytes, sha256, &mut |_| Ok(())).map(|()| true)
+        check_pieces(catalog, place, size_bytes, sha256).map(|()| true)
     }
 
     /// The content of an artifact that is small enough for memory, hashed; `None` when it was purged.
@@ -115,6 +119,11 @@ impl Archive {
     ) -> Result<Option<Content>> {
         let catalog = &mut self.catalog();
         let Some(place) = catalog.place(artifact)? else { return Ok(None) };
+        if is_in_parts(catalog, place)? {
+            let large = Large { catalog, place, size_bytes, sha256 };
+            let write = |file: &File, start| large.write_into(file, start).map(|()| size_bytes);
+            return Ok(Some(Content::read_back(spool.put_at(write)?, *sha256)));
+        }
         let stream = |out: &mut dyn Write| {
             decode_pieces(catalog, place, size_bytes, sha256, &mut |part| out.write_all(part))
         };
@@ -189,7 +198,27 @@ pub(super) fn check_stored(
     sha256: &Digest,
 ) -> Result<bool> {
     let Some(place) = catalog.place(artifact)? else { return Ok(false) };
-    decode_pieces(catalog, place, size_bytes, sha256, &mut |_| Ok(())).map(|()| true)
+    check_pieces(catalog, place, size_bytes, sha256).map(|()| true)
+}
+
+/// Decodes and hashes an artifact, piece by piece.
+fn check_pieces(
+    catalog: &mut Catalog<'_>,
+    place: Place,
+    size_bytes: u64,
+    sha256: &Digest,
+) -> Result<()> {
+    if is_in_parts(catalog, place)? {
+        return Large { catalog, place, size_bytes, sha256 }.check();
+    }
+    let mut sink = |_: &[u8]| Ok(());
+    decode_pieces(catalog, place, size_bytes, sha256, &mut sink)
+}
+
+/// Whether an artifact came in as a large file, part by part.
+fn is_in_parts(catalog: &mut Catalog<'_>, place: Place) -> Result<bool> {
+    let may_be = place.pieces > 1 && place.members == 1 && place.offset == 0;
+    Ok(may_be && parts::is_part(&catalog.piece(place.run, 0)?))
 }
 
 /// Hands on what an artifact decodes to, piece by piece.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::evidence::Segment;
-use crate::fs::{self as files, Executable, Folder, Seen, There};
+use crate::fs::{self as files, Executable, Folder, Seen, Stamp, There};
 use crate::git::{Bytes as _, Packing, Repository};
 use crate::logging::Timer;
 use crate::model::{Digest, RepoPath};
@@ -80,6 +80,8 @@ pub struct Step {
     pub path: RepoPath,
     /// SHA-256 of what stands there now; `None` for nothing.
     pub before: Option<Digest>,
+    /// How that looked before it was read, where that tells of every change since.
+    pub stamp: Option<Stamp>,
     /// What shall stand there.
     pub after: After,
 }

@@ -122,7 +122,8 @@ fn take_back(
         let before = tree::digest_on_disk(&workspace.top, &path)?;
         let file = workspace.top.join(path.as_path());
         let missing = || Error::io("read", file)(io::ErrorKind::NotFound.into());
-        let gone = Step { path, before: Some(before.ok_or_else(missing)?), after: After::Absent };
+        let before = Some(before.ok_or_else(missing)?);
+        let gone = Step { path, before, stamp: None, after: After::Absent };
         steps.push((gone, Source::Absent));
         items.push(whose);
     }
@@ -228,7 +229,7 @@ fn steps_back(
     let on_disk = tree::digest_on_disk(&workspace.top, &path)?;
     let stub_back = |path, before| {
         let after = After::File { bytes: Content::of(stub.clone()), executable: Executable::No };
-        (Step { path, before, after }, Source::Stub)
+        (Step { path, before, stamp: None, after }, Source::Stub)
     };
     match record.event.action {
         Action::Archive => {
@@ -252,10 +253,11 @@ fn steps_back(
                     (After::File { bytes: content, executable }, Source::Content)
                 }
             };
-            let mut steps = vec![(Step { path, before, after }, source)];
+            let mut steps = vec![(Step { path, before, stamp: None, after }, source)];
             if has_sidecar {
                 let before = tree::digest_on_disk(&workspace.top, &beside)?;
-                steps.push((Step { path: beside, before, after: After::Absent }, Source::Absent));
+                let gone = Step { path: beside, before, stamp: None, after: After::Absent };
+                steps.push((gone, Source::Absent));
             }
             Ok(steps)
         }

@@ -9,7 +9,9 @@ use std::path::Path;
 
 use crate::backend::NewMember;
 use crate::blob::{self, Frame};
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Refusal, Result};
+use crate::fs::Stamp;
 use crate::git::Repository;
 use crate::model::{CloneId, Digest, GitOid};
 use crate::policy::content::Match;
@@ -37,6 +39,8 @@ pub(super) struct Large {
     pub oid: GitOid,
     /// SHA-256 of what stands in the work tree.
     pub on_disk: Digest,
+    /// How that looked before it was read, where that tells of every change since.
+    pub stamp: Option<Stamp>,
     /// Whether git must say if the path is clean.
     pub differs: bool,
     /// The credentials in it.
@@ -48,13 +52,15 @@ struct OnDisk<'a> {
     file: File,
     path: &'a Path,
     size_bytes: u64,
+    stamp: Option<Stamp>,
 }
 
 impl<'a> OnDisk<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("read", path))?;
-        let size_bytes = file.metadata().map_err(Error::io("read", path))?.len();
-        Ok(Self { file, path, size_bytes })
+        let meta = file.metadata().map_err(Error::io("read", path))?;
+        let stamp = Stamp::before_reading(&meta, SystemClock.now());
+        Ok(Self { file, path, size_bytes: meta.len(), stamp })
     }
 }
 
@@ -93,7 +99,8 @@ pub(super) fn judge(
     let streamed = stream(&on_disk)?;
     let (sha256, credentials) = (streamed.sha256, streamed.credentials);
     let oid = streamed.oid.unwrap_or(candidate.oid);
-    let large = Large { sha256, size_bytes, oid, on_disk: sha256, differs: false, credentials };
+    let (on_disk, stamp) = (sha256, on_disk.stamp);
+    let large = Large { sha256, size_bytes, oid, on_disk, stamp, differs: false, credentials };
     if let Some(pointer) = pointer_of(repository, candidate)? {
         let is_named = detach::pointer(&sha256, size_bytes) == pointer;
         return if is_named { Ok(large) } else { refused(Refusal::Dirty) };
@@ -203,7 +210,8 @@ impl Sent {
         Ok((self.run.ok_or_else(gone)?, self.length))
     }
 
-    /// Makes what came in the bytes of an artifact with this content, as of `at` (RFC 3339) or now.
+    /// Makes what came in, and was read back, the bytes of an artifact with this content, as of `at`
+    /// (RFC 3339) or now.
     pub fn finish(
         self,
         archive: &mut Archive,
@@ -219,7 +227,7 @@ impl Sent {
                 let member = NewMember { sha256, size_bytes, length, at };
                 let row = catalog.add_members(run, &[member])?[0];
                 catalog.end_upload(run)?;
-                return Ok(Stored { row, length, is_new: true, is_read_back: false });
+                return Ok(Stored { row, length, is_new: true, is_read_back: true });
             };
             let was_purged = match check_stored(catalog, row, size_bytes, &sha256) {
                 Ok(true) => {
@@ -239,7 +247,7 @@ impl Sent {
                 catalog.set_unpurged(row)?;
             }
             catalog.end_upload(run)?;
-            Ok(Stored { row, length, is_new: was_purged, is_read_back: false })
+            Ok(Stored { row, length, is_new: was_purged, is_read_back: true })
         })
     }
 
@@ -263,6 +271,14 @@ impl Sent {
             Ok(run)
         })?;
         self.run = Some(run);
+        // They were decoded and compared with the content: that these are the same is enough.
+        let mut catalog = archive.catalog();
+        for (n, bytes) in &share {
+            if catalog.piece(run, *n)? != *bytes {
+                let why = "a part of it did not read back as written";
+                return Err(Error::damaged("upload", "content", why));
+            }
+        }
         Ok(())
     }
 }

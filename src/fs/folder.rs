@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Executable, TEMP_PREFIX};
+use super::{Executable, Stamp, TEMP_PREFIX};
 use crate::error::{Error, Refusal, Result};
 use crate::model::{DeedId, Digest, Digester, escape_line};
 
@@ -157,6 +157,15 @@ impl Folder {
             file.read_to_end(&mut bytes)?;
             Ok(Seen { sha256: Digest::of(&bytes), short: Some(bytes) })
         })
+    }
+
+    /// What a look at `name` tells; `None` where nothing stands.
+    pub fn stamp(&self, name: &OsStr) -> Result<Option<Stamp>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Stamp::of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("look at", self.path.join(name))(errno)),
+        }
     }
 
     fn look_with<T>(
@@ -354,6 +363,41 @@ impl TempFile {
     pub fn fill(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         let filled = fill(self.file()?);
         filled.map_err(Error::io("write", &self.path))
+    }
+
+    /// Takes the nameless `file` of the same file system in the place of its own, which is empty;
+    /// `false`, and nothing done, where the system does not know how or would make another file of it.
+    #[cfg(target_os = "linux")]
+    pub fn adopt(&mut self, file: &File) -> Result<bool> {
+        use std::os::fd::AsRawFd as _;
+        let failed = |errno| failed("create", &self.path)(errno);
+        let own = self.file.as_ref().ok_or(Errno::BADF).map_err(failed)?;
+        let (ours, theirs) = (rustix::fs::fstat(own), rustix::fs::fstat(file));
+        let (ours, theirs) = (ours.map_err(failed)?, theirs.map_err(failed)?);
+        // What the folder gives to each new file must be given to this one: its group, its list of
+        // access. The mode is that which the umask left.
+        let is_like = (ours.st_dev, ours.st_uid, ours.st_gid)
+            == (theirs.st_dev, theirs.st_uid, theirs.st_gid)
+            && rustix::fs::fgetxattr(own, c"system.posix_acl_access", &mut [0_u8; 0]).is_err();
+        let name = format!("{TEMP_PREFIX}{}", &DeedId::random().to_string()[..13]);
+        let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let (root, follow) = (rustix::fs::CWD, AtFlags::SYMLINK_FOLLOW);
+        if !is_like
+            || rustix::fs::fchmod(file, Mode::from_raw_mode(ours.st_mode & 0o777)).is_err()
+            || rustix::fs::linkat(root, opened, &self.folder.fd, &name, follow).is_err()
+        {
+            return Ok(false);
+        }
+        let old = std::mem::replace(&mut self.name, name);
+        self.path = self.folder.path.join(&self.name);
+        self.file = Some(file.try_clone().map_err(Error::io("create", &self.path))?);
+        self.folder.remove(OsStr::new(&old)).map(|()| true)
+    }
+
+    /// Other systems know no nameless files.
+    #[cfg(not(target_os = "linux"))]
+    pub fn adopt(&mut self, _file: &File) -> Result<bool> {
+        Ok(false)
     }
 
     /// SHA-256 of what was written, read back.

@@ -85,6 +85,32 @@ impl Spool {
 }
 
 impl Spool {
+    /// Puts by what `fill` writes into the file from the given place on; it tells how many bytes.
+    pub fn put_at(&self, fill: impl FnOnce(&File, u64) -> Result<u64>) -> Result<Part> {
+        let busy = |_| Error::io("write", "spool")(io::ErrorKind::ResourceBusy.into());
+        let mut state = self.state.try_borrow_mut().map_err(busy)?;
+        let file = match &state.file {
+            Some(file) => file.clone(),
+            None => state.file.insert(Arc::new(self.file()?)).clone(),
+        };
+        let start = state.end;
+        let size_bytes = fill(&file, start)?;
+        state.end = start + size_bytes;
+        Ok(Part { file, start, size_bytes })
+    }
+
+    /// The file itself, where `part` is all that is in it; what is put by later goes into another.
+    pub fn give_away(&self, part: &Part) -> Option<Arc<File>> {
+        let mut state = self.state.try_borrow_mut().ok()?;
+        let is_whole = part.start == 0 && part.size_bytes == state.end;
+        let is_ours = state.file.as_ref().is_some_and(|file| Arc::ptr_eq(file, &part.file));
+        if !is_whole || !is_ours || part.file.metadata().ok()?.len() != part.size_bytes {
+            return None;
+        }
+        state.end = 0;
+        state.file.take()
+    }
+
     fn file(&self) -> Result<File> {
         match self.folders.first() {
             Some(folder) if !self.may_leave => nameless_file_in(folder),

@@ -5,7 +5,9 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Refusal, Result};
+use crate::fs::Stamp;
 use crate::git::Repository;
 use crate::model::{Digest, GitOid};
 
@@ -20,6 +22,8 @@ pub struct Content {
     pub oid: GitOid,
     /// SHA-256 of what stands in the work tree, where that is something else.
     pub on_disk: Option<Digest>,
+    /// How that looked before it was read, where that tells of every change since.
+    pub stamp: Option<Stamp>,
     /// Whether git must say if the path is clean.
     pub differs: bool,
 }
@@ -35,14 +39,18 @@ pub fn read(
     let file = top.join(candidate.path.as_path());
     // With one byte more, its end is seen without another look for room.
     buffer.reserve(usize::try_from(candidate.size_bytes).unwrap_or(0) + 1);
-    let read = File::open(&file).and_then(|mut file| file.read_to_end(buffer));
-    read.map_err(Error::io("read", &file))?;
+    let mut read = || {
+        let mut file = File::open(&file)?;
+        let stamp = Stamp::before_reading(&file.metadata()?, SystemClock.now());
+        file.read_to_end(buffer).map(|_| stamp)
+    };
+    let stamp = read().map_err(Error::io("read", &file))?;
     let on_disk = &buffer[start..];
     // A filter that would make something else of the file now could not give it back later.
     let is_detached = candidate.detached.is_some();
     if repository.known_blob_id(on_disk) == candidate.oid && !is_pointer(candidate, on_disk) {
         let (range, oid, differs) = (start..buffer.len(), candidate.oid, is_detached);
-        return Ok(Content { range, oid, on_disk: None, differs });
+        return Ok(Content { range, oid, on_disk: None, stamp, differs });
     }
     let blob = repository.blob(&candidate.oid)?.ok_or_else(|| Error::NotFound {
         action: "read",
@@ -51,12 +59,13 @@ pub fn read(
     })?;
     if is_pointer(candidate, &blob) {
         let oid = of_pointer(repository, candidate, &blob, on_disk)?;
-        return Ok(Content { range: start..buffer.len(), oid, on_disk: None, differs: false });
+        let range = start..buffer.len();
+        return Ok(Content { range, oid, on_disk: None, stamp, differs: false });
     }
     let (oid, digest) = (candidate.oid, Digest::of(on_disk));
     buffer.truncate(start);
     buffer.extend_from_slice(&blob);
-    Ok(Content { range: start..buffer.len(), oid, on_disk: Some(digest), differs: true })
+    Ok(Content { range: start..buffer.len(), oid, on_disk: Some(digest), stamp, differs: true })
 }
 
 fn is_pointer(candidate: &Candidate, blob: &[u8]) -> bool {

@@ -209,6 +209,7 @@ impl<'a> Worker<'a> {
             size_bytes: bytes.len() as u64,
             oid: content.oid,
             on_disk: content.on_disk.unwrap_or(sha256),
+            stamp: content.stamp,
             differs: content.differs,
             credentials: policy.map(scan).unwrap_or_default(),
             place: Place::Elsewhere,

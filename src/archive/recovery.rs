@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::thread;
 
 use serde::Serialize;
 
@@ -103,7 +104,18 @@ pub(super) fn take_steps(
     ahead: Option<Ahead<'_>>,
 ) -> Result<()> {
     let repository = workspace.repository.as_ref();
-    match tree::apply(action, &workspace.top, repository, steps, segment, ahead) {
+    let is_large = ahead.is_some();
+    let apply = || tree::apply(action, &workspace.top, repository, steps, segment, ahead);
+    let applied = match is_large {
+        // The record is durable already: what comes of this is only how soon the command ends.
+        true => thread::scope(|scope| {
+            let archive = &mut *archive;
+            scope.spawn(|| archive.driver.settle());
+            apply()
+        }),
+        false => apply(),
+    };
+    match applied {
         Ok(()) => intent.remove(workspace),
         Err(error) => {
             let mut report = RecoveryReport::default();

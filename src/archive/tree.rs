@@ -24,6 +24,9 @@ const MANY_BLOBS: usize = 32;
 /// Larger blobs are no stubs: git writes them as it is set to.
 const SMALL_BYTES: usize = 4096;
 
+/// A segment of so many bytes takes git long to compress.
+const LONG_BYTES: usize = 1 << 20;
+
 /// What a path shall hold.
 #[derive(Debug, Clone)]
 pub enum After {
@@ -196,6 +199,8 @@ pub fn apply(
     ahead: Option<Ahead<'_>>,
 ) -> Result<()> {
     let tree = Timer::phase("tree");
+    let segment = segment.map(Segment::files).transpose()?.unwrap_or_default();
+    let long = repository.and_then(|repository| pack_long(repository, &segment).ok().flatten());
     let (packing, written) = match ahead {
         Some(ahead) => (ahead.packing, placing::place_files(action, ahead.files)),
         None => {
@@ -205,27 +210,35 @@ pub fn apply(
             (packing, placing::write_files(action, top, steps))
         }
     };
-    packing.map(Packing::finish);
-    written?;
-    if let Some(segment) = segment {
-        write_segment(top, segment)?;
+    for packing in packing.into_iter().chain(long) {
+        packing.finish();
     }
+    written?;
+    write_segment_files(top, &segment)?;
     drop(tree);
     let _timer = Timer::phase("stage");
     match repository {
-        Some(repository) => stage(repository, steps, segment),
+        Some(repository) => stage(repository, steps, &segment),
         None => Ok(()),
     }
 }
 
+/// A segment's files, with their paths.
+type SegmentFiles = [(RepoPath, Vec<u8>)];
+
 /// Writes a segment's files, unless they are there.
 pub fn write_segment(top: &Path, segment: &Segment) -> Result<()> {
-    let inside = files::inner_folder_of(segment.path.as_path());
-    let folder = Arc::new(Folder::make_below("write", top, inside)?);
-    for (path, bytes) in segment.files()? {
-        let name = path.as_path().file_name().unwrap_or_default();
-        if digest_of(folder.see(name)?) != Some(Digest::of(&bytes)) {
-            folder.write_atomic(name, &bytes, Executable::No)?;
+    write_segment_files(top, &segment.files()?)
+}
+
+fn write_segment_files(top: &Path, segment: &SegmentFiles) -> Result<()> {
+    for (path, bytes) in segment {
+        let path = path.as_path();
+        let inside = files::inner_folder_of(path);
+        let folder = Arc::new(Folder::make_below("write", top, inside)?);
+        let name = path.file_name().unwrap_or_default();
+        if digest_of(folder.see(name)?) != Some(Digest::of(bytes)) {
+            folder.write_atomic(name, bytes, Executable::No)?;
         }
     }
     Ok(())
@@ -255,10 +268,17 @@ fn pack_stubs(repository: &Repository, steps: &[Step]) -> Result<Option<Packing>
     repository.begin_pack(&blobs).map(Some)
 }
 
+/// Begins to write the long ones of a segment's files into a pack, with less effort than git would.
+fn pack_long(repository: &Repository, segment: &SegmentFiles) -> Result<Option<Packing>> {
+    let long = segment.iter().map(|(_, bytes)| bytes.as_slice());
+    let long: Vec<&[u8]> = long.filter(|bytes| bytes.len() >= LONG_BYTES).collect();
+    if long.is_empty() { Ok(None) } else { repository.begin_pack(&long).map(Some) }
+}
+
 /// Stages everything at once. Where git's own reading of the work tree gives another entry than
 /// was meant, the exact one is set: with fileMode=false a stub would stay executable, with autocrlf
 /// a restored CRLF file would be converted.
-fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> Result<()> {
+fn stage(repository: &Repository, steps: &[Step], segment: &SegmentFiles) -> Result<()> {
     let mut wanted = Vec::with_capacity(steps.len() + 1);
     for step in steps {
         let entry = match step.after.file() {
@@ -275,9 +295,8 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
         };
         wanted.push((step.path.clone(), entry));
     }
-    let rendered = segment.map(Segment::files).transpose()?.unwrap_or_default();
-    for (path, bytes) in &rendered {
-        let oid = repository.hash_blob(bytes)?;
+    for (path, bytes) in segment {
+        let oid = repository.known_blob_id(bytes);
         wanted.push((path.clone(), Some((0o100_644, oid))));
     }
     let mut wrong: HashSet<RepoPath> = repository.stage_as(&wanted)?.into_iter().collect();
@@ -294,7 +313,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: Option<&Segment>) -> 
             repository.write_bytes(bytes)?;
         }
     }
-    for (_, bytes) in rendered.iter().filter(|(path, _)| wrong.contains(path)) {
+    for (_, bytes) in segment.iter().filter(|(path, _)| wrong.contains(path)) {
         repository.write_blob(bytes)?;
     }
     wanted.retain(|(path, _)| wrong.contains(path));

@@ -199,6 +199,8 @@ pub trait Driver: Send {
         let _ = name;
         Ok(None)
     }
+    /// Does at once what is done when it is closed, where that takes long. What fails is done then.
+    fn settle(&mut self) {}
     /// Does what can be done so that bytes which were deleted are gone from the database's files too.
     fn scrub(&mut self) -> Result<Scrub>;
     /// Asks the database itself whether its pages, indexes and references are whole; what it

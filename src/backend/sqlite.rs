@@ -34,7 +34,7 @@ const LIMITS: &[(Limit, i32)] = &[
 
 /// How much of the database is kept in memory. What many small files need of indexes fits; content
 /// passes through.
-const CACHE_KIB: u32 = 24 << 10;
+const CACHE_KIB: u32 = 16 << 10;
 
 /// Pages of the write-ahead log from which on it is written back: 64 MiB. A shorter one is written
 /// back once, when the command ends.
@@ -390,6 +390,11 @@ impl Driver for Sqlite {
         files::rename(&half, &copy)?;
         files::sync_folder(files::folder_of(&copy))?;
         Ok(Some(copy))
+    }
+
+    fn settle(&mut self) {
+        // Where a reader is in the way, the last to leave does it.
+        let _ = self.query("PRAGMA wal_checkpoint(PASSIVE)", &[]);
     }
 
     fn scrub(&mut self) -> Result<Scrub> {

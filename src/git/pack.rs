@@ -1,10 +1,11 @@
 //! Many small blobs in one pack: an object file for each costs git a dozen calls of the file system.
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::Child;
 
-use flate2::{Compress, Compression, FlushCompress, Status};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -15,8 +16,9 @@ use crate::fs::nameless_file_with;
 /// The type of an object in a pack that is a blob.
 const BLOB: u8 = 3;
 
-/// No blob gets longer by more than an eighth and so many bytes when it is deflated.
-const DEFLATED_MORE: usize = 64;
+/// Blobs of at most so many bytes are not compressed: to begin that costs more than they have, and git
+/// writes one as the difference from another when it packs them again.
+const SMALL_BYTES: usize = 4096;
 
 /// A git that is writing a pack.
 pub struct Packing(Child);
@@ -52,16 +54,15 @@ fn pack(blobs: &[&[u8]], is_sha1: bool) -> io::Result<Vec<u8>> {
     pack.extend_from_slice(b"PACK");
     pack.extend_from_slice(&2_u32.to_be_bytes());
     pack.extend_from_slice(&count.to_be_bytes());
-    // One for all: a new one clears more memory than a stub has bytes.
-    let mut deflating = Compress::new(Compression::fast(), true);
     for bytes in blobs {
         head(bytes.len(), &mut pack);
-        deflating.reset();
-        let most = bytes.len() + bytes.len() / 8 + DEFLATED_MORE;
-        pack.reserve(most);
-        let status = deflating.compress_vec(bytes, &mut pack, FlushCompress::Finish)?;
-        if status != Status::StreamEnd {
-            return Err(io::Error::other("a blob does not deflate"));
+        match u16::try_from(bytes.len()) {
+            Ok(len) if bytes.len() <= SMALL_BYTES => stored(len, bytes, &mut pack),
+            _ => {
+                let mut deflating = ZlibEncoder::new(pack, Compression::fast());
+                deflating.write_all(bytes)?;
+                pack = deflating.finish()?;
+            }
         }
     }
     if is_sha1 {
@@ -72,6 +73,26 @@ fn pack(blobs: &[&[u8]], is_sha1: bool) -> io::Result<Vec<u8>> {
         pack.extend_from_slice(&hash);
     }
     Ok(pack)
+}
+
+/// A zlib stream of one block that is stored as it is: the header of the least effort, the last block
+/// with its length and the complement of that, the bytes, their Adler-32 (RFC 1950, RFC 1951).
+fn stored(len: u16, bytes: &[u8], pack: &mut Vec<u8>) {
+    pack.extend_from_slice(&[0x78, 0x01, 0x01]);
+    pack.extend_from_slice(&len.to_le_bytes());
+    pack.extend_from_slice(&(!len).to_le_bytes());
+    pack.extend_from_slice(bytes);
+    pack.extend_from_slice(&adler32(bytes).to_be_bytes());
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    // No sum of so few bytes overflows, so that the remainder is taken once.
+    debug_assert!(bytes.len() <= SMALL_BYTES);
+    let (a, b) = bytes.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = a + u32::from(*byte);
+        (a, b + a)
+    });
+    ((b % 65_521) << 16) | (a % 65_521)
 }
 
 /// The type and, seven bits at a time behind the first four, the size.

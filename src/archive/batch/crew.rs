@@ -158,7 +158,7 @@ fn begin<'a>(
     spool: &Spool,
 ) -> std::result::Result<Task<'a>, Box<Done<'a>>> {
     let watch = Stopwatch::start();
-    match Source::of(archive, &job.found.item, spool) {
+    match Source::of(archive, &job.found.item, job.approved.door(), spool) {
         Ok(source) => Ok(Task { job, source, watch }),
         Err(error) => Err(Box::new(Done { job, watch, written: Err(error) })),
     }

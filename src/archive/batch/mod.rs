@@ -4,6 +4,7 @@
 //! of the manifest is in the results, in its order; what was done is recorded whatever happens to
 //! the rest.
 
+mod admission;
 mod crew;
 mod filing;
 mod plan;

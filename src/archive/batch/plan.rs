@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::admission::Admission;
 use super::restore::BatchRestoreOptions;
 use super::results::{ItemResult, Status, Why};
 use super::{Filing, OnError};
 use crate::archive::find::{Finder, Found};
-use crate::archive::lookup::{check_belongs, check_released, elsewhere};
+use crate::archive::governance::ApprovedRestore;
+use crate::archive::lookup::{check_belongs, elsewhere};
 use crate::archive::output::{Outside, Target, contained, normal};
 use crate::archive::restore::is_stub;
 use crate::archive::{Archive, Workspace};
@@ -19,7 +21,6 @@ use crate::error::{Error, Refusal, Result};
 use crate::fs::{self as files, Seen};
 use crate::manifest::{RestoreEntry, clash};
 use crate::model::{Actor, Item};
-use crate::policy::Door;
 use crate::progress::Progress;
 
 const ACTION: &str = "restore";
@@ -36,6 +37,15 @@ pub struct Job {
     pub target: Target,
     /// What stood there.
     pub there: Option<Seen>,
+    /// Who approved it, if it takes approvals.
+    pub approved: ApprovedRestore,
+}
+
+impl Job {
+    /// Whether the file is there already, whole.
+    fn is_done(&self) -> bool {
+        self.there.as_ref().is_some_and(|seen| seen.sha256 == self.found.item.sha256)
+    }
 }
 
 /// What a manifest means.
@@ -75,6 +85,7 @@ pub fn plan(
 ) -> Result<Plan> {
     let stops = options.batch.on_error == OnError::Stop && !options.batch.dry_run;
     let finder = Finder::for_many(workspace);
+    let mut admission = Admission::new(workspace);
     let mut plan = Plan::default();
     for (at, entry) in entries.iter().enumerate() {
         let mut item = ItemResult::new(&entry.tombstone, "", Some(&entry.output));
@@ -83,13 +94,14 @@ pub fn plan(
             plan.items.push(item);
             continue;
         }
-        match judge(workspace, &finder, archive.as_mut(), options, at, entry) {
+        match judge(workspace, &finder, archive.as_mut(), &admission, options, (at, entry)) {
             Ok(job) => {
                 describe(&mut item, &job);
-                if job.there.as_ref().is_some_and(|it| it.sha256 == job.found.item.sha256) {
+                if job.is_done() {
                     item.is_skipped(Why::Already);
                     item.evidence = known_evidence(filing, &item).unwrap_or_default();
                 } else {
+                    admission.claim(&job.found, &job.approved);
                     plan.jobs.push(job);
                 }
             }
@@ -126,10 +138,10 @@ fn known_evidence(filing: Option<&Filing>, item: &ItemResult) -> Option<String> 
 fn judge(
     workspace: &Workspace,
     finder: &Finder<'_>,
-    archive: Option<&mut Archive>,
+    mut archive: Option<&mut Archive>,
+    admission: &Admission<'_>,
     options: &BatchRestoreOptions,
-    at: usize,
-    entry: &RestoreEntry,
+    (at, entry): (usize, &RestoreEntry),
 ) -> Result<Job> {
     let actor = match &entry.actor {
         Some(name) => Actor::new(name)?,
@@ -137,21 +149,25 @@ fn judge(
     };
     let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
     let target = contained(ACTION, workspace, outside, &workspace.cwd.join(&entry.output))?;
-    let found = finder.find(archive, OsStr::new(&entry.tombstone))?;
-    check_released(&found.item, Door::Read)?;
+    let found = finder.find(archive.as_deref_mut(), OsStr::new(&entry.tombstone))?;
+    let there = target.seen()?;
+    if there.as_ref().is_some_and(|seen| seen.sha256 == found.item.sha256) {
+        let approved = Admission::of_done(&found)?;
+        return Ok(Job { at, actor, found, target, there, approved });
+    }
+    let approved = admission.ask(archive, &found)?;
     check_belongs(&found.item)?;
     if !has_bytes(workspace, &found.item)? {
         return Err(elsewhere(&found.item));
     }
-    let there = target.seen()?;
-    if let Some(seen) = &there {
-        let same = seen.sha256 == found.item.sha256;
-        if !same && !options.batch.force && !is_stub(seen, &found.item) {
-            return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
-        }
+    if let Some(seen) = &there
+        && !options.batch.force
+        && !is_stub(seen, &found.item)
+    {
+        return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
     }
     files::check_writable(standing_folder(&target.file))?;
-    Ok(Job { at, actor, found, target, there })
+    Ok(Job { at, actor, found, target, there, approved })
 }
 
 /// Whether the archive or git claims to have an item's bytes.

@@ -214,12 +214,14 @@ impl<'a> Settle<'a> for Clerk<'_> {
     fn settle(&mut self, archive: &mut Archive, group: Vec<Done<'a>>) -> bool {
         archive.set_now(self.workspace.now());
         let mut failures = Vec::new();
-        let mut by_repo: BTreeMap<&str, Vec<(&Job, Stopwatch, Written)>> = BTreeMap::new();
+        // What uses up approvals is recorded by itself, so that it fails alone if they are used by now.
+        let alone = |job: &Job| job.approved.takes_approvals().then_some(job.at);
+        let mut by_repo: BTreeMap<_, Vec<(&Job, Stopwatch, Written)>> = BTreeMap::new();
         for Done { job, watch, written } in group {
             match written {
                 Ok(Some(written)) => {
                     let repo = job.found.item.repo.as_str();
-                    by_repo.entry(repo).or_default().push((job, watch, written));
+                    by_repo.entry((repo, alone(job))).or_default().push((job, watch, written));
                 }
                 Ok(None) => {}
                 Err(error) => failures.push((job, watch, Failure::of(&error))),
@@ -227,7 +229,7 @@ impl<'a> Settle<'a> for Clerk<'_> {
         }
         let mut folders: BTreeMap<PathBuf, Arc<Folder>> = BTreeMap::new();
         let mut named = Vec::new();
-        for (repo, files) in by_repo {
+        for ((repo, _), files) in by_repo {
             let files = match self.record(archive, repo, files) {
                 Ok(recorded) => recorded,
                 Err(lost) => {
@@ -284,14 +286,19 @@ impl Clerk<'_> {
             let mut event = event(&job.actor, &job.found.item);
             let detail = event.detail.get_or_insert_default();
             detail.insert("batch".to_owned(), json!(self.deed.to_string()));
+            job.approved.note_in(&mut event);
             event.duration_ms = measures.then(|| watch.elapsed_whole_ms());
             (event, job.found.in_archive.then_some(job.found.item.row_id))
         };
         let events: Vec<_> = files.iter().map(event_of).collect();
         // The record that ends the batch is signed, and with it all before it.
         let deed = DeedId::random();
-        let recorded =
-            archive.unsigned(|archive| archive.journaled(repo, deed, |_| Ok(((), events.clone()))));
+        let recorded = archive.unsigned(|archive| {
+            archive.journaled(repo, deed, |transaction| {
+                files.iter().try_for_each(|(job, _, _)| job.approved.use_up(transaction))?;
+                Ok(((), events.clone()))
+            })
+        });
         match recorded {
             Ok(((), records)) => {
                 let digests = records.into_iter().map(|(_, digest)| digest);

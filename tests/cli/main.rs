@@ -12,6 +12,7 @@ mod bad_input;
 mod batch;
 mod batch_refusals;
 mod batch_stops;
+mod batch_store;
 mod checkpoints;
 mod citations;
 mod config;

@@ -5,11 +5,15 @@
 //! the rest.
 
 mod admission;
+mod choice;
 mod crew;
 mod filing;
+mod kept;
 mod plan;
+mod real;
 mod restore;
 mod results;
+mod room;
 mod source;
 mod store;
 

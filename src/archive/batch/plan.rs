@@ -3,13 +3,14 @@
 //! Promises: nothing is written. Asks of each item what `restore` asks, and of the disks whether
 //! there is room for all.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::admission::Admission;
+use super::real::RealFolders;
 use super::restore::BatchRestoreOptions;
 use super::results::{ItemResult, Status, Why};
+use super::room::{check_room, standing_folder};
 use super::{Filing, OnError};
 use crate::archive::find::{Finder, Found};
 use crate::archive::governance::ApprovedRestore;
@@ -62,11 +63,13 @@ pub fn check_outputs(
     workspace: &Workspace,
     manifest: &str,
     entries: &[RestoreEntry],
-    results: Option<&Path>,
+    results: &Path,
 ) -> Result<()> {
+    let mut folders = RealFolders::default();
     let outputs = entries.iter().map(|entry| normal(&workspace.cwd.join(&entry.output)));
-    let outputs: Vec<PathBuf> = outputs.collect();
-    let why = match (clash(&outputs), outputs.iter().position(|it| Some(it.as_path()) == results)) {
+    let outputs: Vec<PathBuf> = outputs.map(|file| folders.of(&file)).collect();
+    let results = folders.of(results);
+    let why = match (clash(&outputs), outputs.iter().position(|it| *it == results)) {
         (Some(clash), _) => clash.to_string(),
         (None, Some(at)) => format!("item {} names the results file", at + 1),
         (None, None) => return Ok(()),
@@ -80,7 +83,7 @@ pub fn plan(
     archive: &mut Option<Archive>,
     options: &BatchRestoreOptions,
     entries: &[RestoreEntry],
-    filing: Option<&Filing>,
+    filing: &Filing,
     progress: &dyn Progress,
 ) -> Result<Plan> {
     let stops = options.batch.on_error == OnError::Stop && !options.batch.dry_run;
@@ -89,6 +92,7 @@ pub fn plan(
     let mut plan = Plan::default();
     for (at, entry) in entries.iter().enumerate() {
         let mut item = ItemResult::new(&entry.tombstone, "", Some(&entry.output));
+        item.actor.clone_from(&entry.actor);
         if progress.is_stopped() {
             item.is_skipped(Why::Interrupted);
             plan.items.push(item);
@@ -113,7 +117,8 @@ pub fn plan(
         }
         plan.items.push(item);
     }
-    check_room(&plan.jobs)?;
+    let folder = |job: &Job| standing_folder(&job.target.file).to_path_buf();
+    check_room(plan.jobs.iter().map(|job| (folder(job), job.found.item.size_bytes)))?;
     if options.batch.dry_run {
         plan.jobs.iter().for_each(|job| plan.items[job.at].becomes(Status::Ready));
     }
@@ -130,8 +135,8 @@ fn describe(item: &mut ItemResult, job: &Job) {
 }
 
 /// The record that an earlier run made of the same content in the same file.
-fn known_evidence(filing: Option<&Filing>, item: &ItemResult) -> Option<String> {
-    let known = filing?.earlier.get(item.output.as_ref()?)?;
+fn known_evidence(filing: &Filing, item: &ItemResult) -> Option<String> {
+    let known = filing.earlier.get(item.output.as_ref()?)?;
     (known.sha256 == item.sha256).then(|| known.evidence.clone())
 }
 
@@ -178,33 +183,5 @@ fn has_bytes(workspace: &Workspace, item: &Item) -> Result<bool> {
     match &workspace.repository {
         Some(repository) => Ok(repository.blob_size(&item.git_blob)? == Some(item.size_bytes)),
         None => Ok(false),
-    }
-}
-
-/// The nearest folder above `file` that is there.
-fn standing_folder(file: &Path) -> &Path {
-    file.ancestors().skip(1).find(|it| it.is_dir()).unwrap_or(Path::new("/"))
-}
-
-/// Refuses what the disks have no room for.
-fn check_room(jobs: &[Job]) -> Result<()> {
-    let mut wanted: BTreeMap<PathBuf, u64> = BTreeMap::new();
-    for job in jobs {
-        let folder = standing_folder(&job.target.file);
-        *wanted.entry(folder.to_path_buf()).or_default() += job.found.item.size_bytes;
-    }
-    let mut by_disk: BTreeMap<u64, (u64, u64, PathBuf)> = BTreeMap::new();
-    for (folder, bytes) in wanted {
-        let Some(disk) = files::disk_of(&folder) else { continue };
-        let entry = by_disk.entry(disk.id).or_insert((disk.free_bytes, 0, folder));
-        entry.1 = entry.1.saturating_add(bytes);
-    }
-    match by_disk.into_values().find(|(free, needed, _)| needed > free) {
-        Some((free, needed, folder)) => {
-            let why = format!("the batch needs {needed} bytes, and {free} are free");
-            let full = std::io::Error::new(std::io::ErrorKind::StorageFull, why);
-            Err(Error::io("write in", folder)(full))
-        }
-        None => Ok(()),
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::fs::{Folder, TempFile, There, folder_of, sync_all};
 use crate::manifest::RestoreEntry;
-use crate::model::{DeedId, Digest, RepoPath};
+use crate::model::{Actor, DeedId, Digest, RepoPath};
 use crate::progress::Progress;
 
 const COMMAND: &str = "batch-restore";
@@ -56,18 +56,19 @@ pub fn batch_restore(
     let now = workspace.now();
     let mut results = BatchResults::new(COMMAND, &options.batch, now);
     if options.batch.dry_run {
-        check_outputs(workspace, &options.batch.manifest, entries, None)?;
+        let filing = Filing::claim(workspace, COMMAND, &options.batch, now)?;
+        check_outputs(workspace, &options.batch.manifest, entries, filing.file())?;
         let mut archive = for_reading(workspace)?;
-        results.items = plan(workspace, &mut archive, options, entries, None, progress)?.items;
+        results.items = plan(workspace, &mut archive, options, entries, &filing, progress)?.items;
         finish(&mut results, progress, watch);
         return Ok(results);
     }
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;
     let filing = Filing::claim(workspace, COMMAND, &options.batch, now)?;
-    check_outputs(workspace, &options.batch.manifest, entries, Some(filing.file()))?;
+    check_outputs(workspace, &options.batch.manifest, entries, filing.file())?;
     let mut archive = for_reading(workspace)?;
-    let planned = plan(workspace, &mut archive, options, entries, Some(&filing), progress)?;
+    let planned = plan(workspace, &mut archive, options, entries, &filing, progress)?;
     drop(archive);
     run(workspace, options, planned, &mut results, progress, watch)?;
     filing.keep(&mut results);
@@ -344,7 +345,10 @@ impl Clerk<'_> {
         let refused: Vec<&ItemResult> = refused.collect();
         let event_of = |item: &ItemResult| {
             let words = item.error.as_deref().unwrap_or_default();
-            let mut event = failure(&self.options.batch.actor, label, &item.tombstone, words);
+            // A name that is none was refused; then it was whoever began the batch.
+            let named = item.actor.as_deref().and_then(|name| Actor::new(name).ok());
+            let actor = named.as_ref().unwrap_or(&self.options.batch.actor);
+            let mut event = failure(actor, label, &item.tombstone, words);
             let detail = event.detail.get_or_insert_default();
             detail.insert("batch".to_owned(), json!(self.deed.to_string()));
             (event, None)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::common::{TestRepo, sha256};
+use crate::common::{TestRepo, have, sha256};
 use crate::pinned::pin;
 
 /// A repository with three files, archived and committed, and their ids.
@@ -57,6 +57,14 @@ fn a_batch_as_the_guide_shows_it() {
     assert!(told.said(&format!("Results saved to: {name}\n")), "{told}");
     let summary = repo.types("sed -n '/\"summary\"/,/}/p' batch_restore_*.json").ok();
     pin("batch-restore-summary", &repo, &summary);
+    if have("jq") {
+        let typed = repo.types("jq -c '.summary | keys' batch_restore_*.json").ok();
+        let keys =
+            r#"["failed","restored_bytes","skipped","succeeded","total","total_duration_ms"]"#;
+        assert_eq!(typed.stdout.trim_end(), keys);
+        let typed = repo.types("jq '[.items[] | .duration_ms] | length' batch_restore_*.json");
+        assert_eq!(typed.ok().stdout, "2\n");
+    }
     let document = results(&repo);
     for (item, path) in
         document["items"].as_array().unwrap().iter().zip(["docs/a%20b.md", "src/old.py"])

@@ -78,6 +78,40 @@ fn ctrl_c_finishes_what_is_in_hand_and_tells_of_all() {
 }
 
 #[test]
+fn an_interrupted_batch_goes_on_from_its_results_and_from_the_disk() {
+    let (repo, ids) = archived();
+    many(&repo, &ids[1]);
+    let line = ["batch-restore", "m.json", "--results", "r.json"];
+    stopped_by(&repo, "-INT", &line).fails(130);
+    let read = || -> Vec<Value> {
+        let document: Value = serde_json::from_str(&repo.read("r.json")).unwrap();
+        document["items"].as_array().unwrap().clone()
+    };
+    let before = read();
+    let is = |item: &Value, status: &str| item["status"] == status;
+    let done: Vec<usize> = (0..MANY).filter(|n| is(&before[*n], "succeeded")).collect();
+    // One that is done has gone, where another was to stand there is something else by now.
+    let (gone, left) = (done[0], (0..MANY).find(|n| !done.contains(n)).unwrap());
+    fs::remove_file(repo.top.join(format!("out/{gone}"))).unwrap();
+    repo.file(format!("out/{left}"), "mine\n");
+    let resume: Vec<&str> = line.into_iter().chain(["--resume", "--continue-on-error"]).collect();
+    repo.archive(&resume).fails(3);
+    let second = read();
+    assert!(is(&second[gone], "succeeded") && is(&second[left], "failed"));
+    for n in done.iter().skip(1) {
+        assert_eq!(second[*n]["why"], "already", "{n}");
+        assert_eq!(second[*n]["evidence"], before[*n]["evidence"], "{n}");
+    }
+    let succeeded = second.iter().filter(|item| is(item, "succeeded")).count();
+    assert_eq!(succeeded, MANY - done.len());
+    assert_eq!(repo.read(format!("out/{left}")), "mine\n");
+    fs::remove_file(repo.top.join(format!("out/{left}"))).unwrap();
+    repo.archive(&resume).ok();
+    assert_eq!(restored(&repo), MANY);
+    repo.archive(["evidence", "verify"]).ok();
+}
+
+#[test]
 fn a_killed_batch_leaves_nothing_half_done_and_is_resumed() {
     let (repo, ids) = archived();
     many(&repo, &ids[1]);

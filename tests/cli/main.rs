@@ -10,6 +10,7 @@ mod common;
 mod backup;
 mod bad_input;
 mod batch;
+mod batch_limits;
 mod batch_refusals;
 mod batch_stops;
 mod batch_store;

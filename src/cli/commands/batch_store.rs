@@ -12,12 +12,14 @@ use crate::model::{Reason, RepoLabel};
 const EXAMPLES: &str = "Examples:
   git codex-archive batch-store manifest.json --by ops --dry-run
   git codex-archive batch-store manifest.csv --repo _codex_ --reason dead --continue-on-error
+  git codex-archive batch-store manifest.jsonl --reason legacy --tag q3 --sidecar --concurrent 4
 
 A manifest is {\"items\":[{\"path\":FILE,\"reason\":WHY,\"tags\":[…],\"metadata\":{…}}…]}, a bare array, one
 item a line, or CSV under the header path,reason,tags,metadata (tags as a;b, metadata as k=v;l=w).
 
-All files are archived in one deed: all of them or none, with --continue-on-error all but those that
-are refused beforehand (exit 3).";
+Options say what is so of all files; of tags and metadata the manifest says more, of a reason else. All
+files are archived in one deed: all of them or none, with --continue-on-error all but those that are
+refused or cannot be read (exit 3).";
 
 /// The options of `batch-store`.
 #[derive(Debug, clap::Args)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -35,6 +36,32 @@ fn stopped_by(repo: &TestRepo, signal: &str, line: &[&str]) -> Outcome {
     let mut output = child.wait_with_output().unwrap();
     output.stderr = said.into_bytes();
     Outcome::of(line.join(" "), output)
+}
+
+#[test]
+fn the_key_on_a_terminal_is_one_signal_though_git_sends_it_again() {
+    let (repo, ids) = archived();
+    many(&repo, &ids[1]);
+    let mut command = repo.world.command("git", &repo.top);
+    command.args(["codex-archive", "batch-restore", "m.json", "--concurrent", "1"]);
+    // A terminal sends it to all that runs in the foreground.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("Progress: ") {
+        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let group = format!("-{}", child.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    errors.read_to_string(&mut said).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("Batch Restore Interrupted:"), "{told}{said}");
+    let document = results(&repo);
+    assert_eq!(document["interrupted"], true);
+    assert_eq!(document["summary"]["succeeded"], restored(&repo));
+    assert_eq!(repo.litter(), Vec::<std::path::PathBuf>::new());
 }
 
 /// The files that were restored; each of them whole.

@@ -1,7 +1,7 @@
 //! `batch-store`: the files of a manifest in one deed, each with what the manifest says of it.
 //!
-//! Promises: all of them or none, as `store` does it; with [`OnError::GoOn`](super::OnError::GoOn) all
-//! but those that are refused or cannot be read. One ARCHIVE for each, and a BATCH_STORE as the deed's last record.
+//! Promises: all of them or none, as `store` does it; where the batch goes on after errors, all but those
+//! that are refused or cannot be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -126,6 +126,12 @@ impl Stopwatch {
         Self(Moment::now())
     }
 
+    /// One that has measured so much already.
+    pub fn resumed(elapsed: Duration) -> Self {
+        let now = Moment::now();
+        Self(now.checked_sub(elapsed).unwrap_or(now))
+    }
+
     /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()

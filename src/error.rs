@@ -282,6 +282,14 @@ pub enum Error {
         /// Why not.
         source: Box<Error>,
     },
+    /// A file took longer than one may take.
+    #[error("cannot read `{path}`: it took longer than {limit_s} s (batch.timeout_per_item)")]
+    TooSlow {
+        /// The file.
+        path: String,
+        /// How many seconds it may take.
+        limit_s: u64,
+    },
     /// Whoever started it asked it to stop.
     #[error("interrupted before anything was archived")]
     Interrupted,
@@ -329,6 +337,7 @@ impl Error {
                 ErrorKind::Usage
             }
             Self::Io { .. }
+            | Self::TooSlow { .. }
             | Self::Damaged { .. }
             | Self::Git { .. }
             | Self::Locked { .. }

@@ -16,7 +16,7 @@ use crate::policy::ContentPolicy;
 use crate::policy::content::{Match, OnCredential, rule};
 use crate::progress::Progress;
 
-use super::intake::large;
+use super::intake::{Pace, large};
 use super::journaled::Archive;
 use super::selection::Candidate;
 use super::store::StoreOptions;
@@ -85,6 +85,11 @@ impl Screen {
         }
     }
 
+    /// Forgets what was found in a file that stays out.
+    pub fn forget(&mut self, path: &RepoPath) {
+        self.found.remove(path);
+    }
+
     /// Whether something was found that keeps its file out.
     pub fn refuses(&self) -> bool {
         self.policy.refuses_content() && self.is_open
@@ -101,19 +106,22 @@ impl Screen {
         workspace: &Workspace,
         repository: &Repository,
         candidates: &[Candidate],
+        pace: Pace,
     ) -> Result<()> {
         let Some(policy) = self.policy() else { return Ok(()) };
         if policy.on_credential != OnCredential::Ignore {
             let top = &workspace.top;
-            let large = intake::scan_all(top, repository, candidates, &policy, |at, matches| {
-                self.note(&candidates[at].path, matches);
-                Ok(())
-            })?;
+            let large =
+                intake::scan_all(top, repository, candidates, &policy, pace, |at, matches| {
+                    self.note(&candidates[at].path, matches);
+                    Ok(())
+                })?;
             for candidate in large.into_iter().map(|at| &candidates[at]) {
                 let path = candidate.path.to_string();
                 let seen = upload::judge(workspace, repository, candidate, &mut |content| {
                     let hasher = repository.blob_hasher(content.size_bytes());
                     let nowhere = &mut Measured::default();
+                    let content = &pace.of(content, &candidate.path);
                     large::take_in(content, Some(hasher), Some(&policy), &path, nowhere)
                 })?;
                 self.note(&candidate.path, seen.credentials);

@@ -37,7 +37,8 @@ pub fn take_in(
     let _timer = Timer::phase("read");
     let candidates = &selection.candidates;
     let policy = screen.policy();
-    let intake = Intake { top: &workspace.top, candidates, policy: policy.as_ref() };
+    let (policy, pace) = (policy.as_ref(), options.pace);
+    let intake = Intake { top: &workspace.top, candidates, policy, pace };
     let mut desk = Desk {
         workspace,
         archive,
@@ -217,6 +218,7 @@ impl Desk<'_> {
         let (path, workspace) = (candidate.path.to_string(), self.workspace);
         let stream = |content: &dyn Parts, upload: &mut dyn Upload| {
             let hasher = repository.blob_hasher(content.size_bytes());
+            let content = &intake.pace.of(content, &candidate.path);
             large::take_in(content, Some(hasher), intake.policy, &path, upload)
         };
         let mut sent: Option<Sent> = None;

@@ -7,6 +7,7 @@
 mod cut;
 mod file;
 pub mod large;
+mod pace;
 mod pipeline;
 
 use crate::blob::{Encoded, Run};
@@ -19,6 +20,7 @@ use crate::policy::content::Match;
 use super::selection::Candidate;
 
 pub use cut::RUN_BYTES;
+pub use pace::Pace;
 pub use pipeline::{Archived, Intake, Taker, scan_all};
 
 /// A file that was read and hashed.

@@ -79,6 +79,7 @@ pub use find::{Found, find, stub_at};
 pub use fsck::{FsckOptions, FsckReport, fsck};
 pub use health::{HealthOptions, HealthReport, Level, Seen, health};
 pub use init::{InitOptions, InitReport, init};
+pub use intake::Pace;
 pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Origin, item_of_record, standing_stubs, tombstone_of};

@@ -24,6 +24,7 @@ use super::batch::BatchMark;
 use super::credentials::{CredentialSeen, Screen, record_block};
 use super::desk::take_in;
 use super::detach::{self, Change};
+use super::intake::Pace;
 use super::journaled::Archive;
 use super::loose::store_from_disk;
 use super::recovery::{self, RecoveryReport};
@@ -79,6 +80,8 @@ pub struct StoreOptions {
     pub dry_run: bool,
     /// The batch that this deed is, if it is one.
     pub batch: Option<BatchMark>,
+    /// How the files are worked through.
+    pub pace: Pace,
 }
 
 impl StoreOptions {
@@ -222,7 +225,7 @@ pub(super) fn check_label(workspace: &Workspace, options: &StoreOptions) -> Resu
     }
 }
 
-fn check_words(options: &StoreOptions) -> Result<()> {
+pub(super) fn check_words(options: &StoreOptions) -> Result<()> {
     options.notes.check()?;
     match &options.language {
         Some(language) if !is_word(language) => {
@@ -286,7 +289,7 @@ pub(super) fn store_selected(
     }
     if workspace.label().is_none() || workspace.lacks_file()? {
         // What is refused must not leave an archive behind.
-        screen.look_ahead(workspace, repository, &selection.candidates)?;
+        screen.look_ahead(workspace, repository, &selection.candidates, options.pace)?;
         screen.check()?;
     }
     report.initialised = init::ensure(workspace, &options.label)?;

@@ -33,7 +33,7 @@ pub fn preview(
         suspects: Vec::new(),
         lengths: HashMap::new(),
     };
-    Intake { top, candidates, policy }.run(repository, &mut trial)?;
+    Intake { top, candidates, policy, pace: options.pace }.run(repository, &mut trial)?;
     intake::check_clean(repository, &trial.suspects)?;
     let (mut items, lengths) = (trial.items, trial.lengths);
     for item in &mut items {
@@ -86,6 +86,7 @@ impl Taker for Trial<'_> {
         let seen = upload::judge(self.workspace, repository, candidate, &mut |content| {
             let hasher = repository.blob_hasher(content.size_bytes());
             let mut measured = Measured { compresses: true, length: 0 };
+            let content = &intake.pace.of(content, &candidate.path);
             let streamed =
                 large::take_in(content, Some(hasher), intake.policy, &path, &mut measured);
             length = measured.length;

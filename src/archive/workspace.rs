@@ -183,6 +183,12 @@ impl Workspace {
         Ok(matches!(self.archive_place()?, ArchivePlace::File(file) if !file.exists()))
     }
 
+    /// The folder in which the archive's file stands or will stand; `None` for a server.
+    pub fn archive_folder(&self) -> Result<Option<PathBuf>> {
+        let ArchivePlace::File(file) = self.archive_place()? else { return Ok(None) };
+        Ok(file.ancestors().skip(1).find(|it| it.is_dir()).map(Path::to_path_buf))
+    }
+
     /// Whether the archive is this repository's own embedded one.
     pub fn is_embedded(&self) -> bool {
         matches!(self.config.place(&self.top), Ok(Place::Embedded))

@@ -145,7 +145,9 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             ))
         }
         Error::Item { source, .. } => hints(source, place),
-        Error::Io { .. } | Error::Git { .. } | Error::Interrupted => Vec::new(),
+        Error::Io { .. } | Error::Git { .. } | Error::TooSlow { .. } | Error::Interrupted => {
+            Vec::new()
+        }
     }
 }
 

@@ -239,6 +239,8 @@ impl Ui {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
+        // A terminal that cannot go back gets lines.
+        let bar = bar.filter(|bar| !bar.is_hidden());
         if speaks {
             self.aside(&begun);
         }

@@ -299,7 +299,12 @@ impl Config {
 
     /// How many items of a batch are worked on at once.
     pub fn batch_concurrent(&self) -> usize {
-        usize::try_from(self.count("batch.concurrent").unwrap_or(5)).unwrap_or(1)
+        self.batch_concurrent_given().unwrap_or(5)
+    }
+
+    /// The same, if anybody said it.
+    pub fn batch_concurrent_given(&self) -> Option<usize> {
+        self.count("batch.concurrent").and_then(|count| usize::try_from(count).ok())
     }
 
     /// Whether a batch goes on after an item that failed.

@@ -41,6 +41,34 @@ fn one_batch_in_four_forms() {
 }
 
 #[test]
+fn marks_and_line_ends_of_other_systems_change_nothing() {
+    let item = r#"{"tombstone":"a1","output":"x"}"#;
+    let expected = restore(&format!("[{item}]")).unwrap();
+    for text in [
+        format!("[\r\n{item}\r\n]\r\n"),
+        format!("{{\r\n\"items\":\r\n[{item}]}}"),
+        format!("{item}\r\n\r\n"),
+        "tombstone,output\r\na1,x\r\n".to_owned(),
+        "tombstone,output\na1,x".to_owned(),
+        "\"tombstone\",\"output\"\n\"a1\",\"x\"\n\n".to_owned(),
+    ] {
+        for text in [format!("\u{feff}{text}"), text] {
+            assert_eq!(restore(&text).unwrap(), expected, "{text:?}");
+        }
+    }
+    let quoted = restore("tombstone,output\na1,\"a \"\"b\"\", c\"\n").unwrap();
+    assert_eq!(quoted[0].output, r#"a "b", c"#);
+    // A carriage return in a value is no line end.
+    is(
+        &why(restore("[{\"tombstone\":\"a\",\"output\":\"x\\r\"}]")),
+        "item 1: output `x\\r` has a control character",
+    );
+    let utf16: Vec<u8> = item.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(restores("m", &[b"\xff\xfe".as_slice(), &utf16].concat()).is_err());
+    assert!(restores("m", &utf16).is_err());
+}
+
+#[test]
 fn a_store_in_json_and_in_a_table() {
     let json =
         r#"[{"path":"a","reason":"dead","tags":["t","u"],"metadata":{"k":"v=w"}},{"path":"b"}]"#;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -35,6 +36,32 @@ fn stopped_by(repo: &TestRepo, signal: &str, line: &[&str]) -> Outcome {
     let mut output = child.wait_with_output().unwrap();
     output.stderr = said.into_bytes();
     Outcome::of(line.join(" "), output)
+}
+
+#[test]
+fn the_key_on_a_terminal_is_one_signal_though_git_sends_it_again() {
+    let (repo, ids) = archived();
+    many(&repo, &ids[1]);
+    let mut command = repo.world.command("git", &repo.top);
+    command.args(["codex-archive", "batch-restore", "m.json", "--concurrent", "1"]);
+    // A terminal sends it to all that runs in the foreground.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("Progress: ") {
+        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let group = format!("-{}", child.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    errors.read_to_string(&mut said).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("Batch Restore Interrupted:"), "{told}{said}");
+    let document = results(&repo);
+    assert_eq!(document["interrupted"], true);
+    assert_eq!(document["summary"]["succeeded"], restored(&repo));
+    assert_eq!(repo.litter(), Vec::<std::path::PathBuf>::new());
 }
 
 /// The files that were restored; each of them whole.
@@ -75,6 +102,40 @@ fn ctrl_c_finishes_what_is_in_hand_and_tells_of_all() {
         assert_eq!(repo.litter(), Vec::<std::path::PathBuf>::new());
         fs::remove_dir_all(repo.top.join("out")).unwrap();
     }
+}
+
+#[test]
+fn an_interrupted_batch_goes_on_from_its_results_and_from_the_disk() {
+    let (repo, ids) = archived();
+    many(&repo, &ids[1]);
+    let line = ["batch-restore", "m.json", "--results", "r.json"];
+    stopped_by(&repo, "-INT", &line).fails(130);
+    let read = || -> Vec<Value> {
+        let document: Value = serde_json::from_str(&repo.read("r.json")).unwrap();
+        document["items"].as_array().unwrap().clone()
+    };
+    let before = read();
+    let is = |item: &Value, status: &str| item["status"] == status;
+    let done: Vec<usize> = (0..MANY).filter(|n| is(&before[*n], "succeeded")).collect();
+    // One that is done has gone, where another was to stand there is something else by now.
+    let (gone, left) = (done[0], (0..MANY).find(|n| !done.contains(n)).unwrap());
+    fs::remove_file(repo.top.join(format!("out/{gone}"))).unwrap();
+    repo.file(format!("out/{left}"), "mine\n");
+    let resume: Vec<&str> = line.into_iter().chain(["--resume", "--continue-on-error"]).collect();
+    repo.archive(&resume).fails(3);
+    let second = read();
+    assert!(is(&second[gone], "succeeded") && is(&second[left], "failed"));
+    for n in done.iter().skip(1) {
+        assert_eq!(second[*n]["why"], "already", "{n}");
+        assert_eq!(second[*n]["evidence"], before[*n]["evidence"], "{n}");
+    }
+    let succeeded = second.iter().filter(|item| is(item, "succeeded")).count();
+    assert_eq!(succeeded, MANY - done.len());
+    assert_eq!(repo.read(format!("out/{left}")), "mine\n");
+    fs::remove_file(repo.top.join(format!("out/{left}"))).unwrap();
+    repo.archive(&resume).ok();
+    assert_eq!(restored(&repo), MANY);
+    repo.archive(["evidence", "verify"]).ok();
 }
 
 #[test]
@@ -126,7 +187,7 @@ fn resuming_keeps_evidence_and_believes_the_disk_alone() {
     }
     repo.file("a", "edited since\n");
     let told =
-        repo.archive(["batch-restore", "m.json", "--continue-on-error", "--resume"]).fails(6);
+        repo.archive(["batch-restore", "m.json", "--continue-on-error", "--resume"]).fails(3);
     assert!(told.said("item 1: cannot restore `a`: a file is already there"), "{told}");
     assert_eq!(repo.read("a"), "edited since\n");
 }

@@ -47,3 +47,41 @@ pub fn fault_was_met(repo: &TestRepo) -> bool {
     let log = std::fs::read_to_string(repo.world.path("strace-log")).unwrap_or_default();
     log.contains("(INJECTED)") || log.contains("+++ killed by SIGKILL")
 }
+
+/// Runs the program with `fault` at each `call` of its first thread on the file `name`.
+pub fn with_fault_at(
+    repo: &TestRepo,
+    name: &str,
+    call: &str,
+    fault: &str,
+    line: &[&str],
+) -> Outcome {
+    let mut strace = repo.command("timeout");
+    strace.args(["-s", "KILL", PATIENCE, "strace", "-qq", "-o"]);
+    strace.arg(repo.world.path("strace-log")).arg("-P").arg(repo.top.join(name));
+    strace.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{fault}")]);
+    strace.arg("git-codex-archive").args(line);
+    run(strace, None)
+}
+
+/// Runs the program with `fault` at each `call` of any thread.
+pub fn with_fault_everywhere(repo: &TestRepo, call: &str, fault: &str, line: &[&str]) -> Outcome {
+    let mut strace = repo.command("timeout");
+    strace.args(["-s", "KILL", PATIENCE, "strace", "-f", "-qq", "-o"]);
+    strace.arg(repo.world.path("strace-log"));
+    strace.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{fault}")]);
+    strace.arg("git-codex-archive").args(line);
+    run(strace, None)
+}
+
+/// How many threads the program starts, which must succeed.
+pub fn threads(repo: &TestRepo, line: &[&str]) -> usize {
+    let log = repo.world.path("strace-log");
+    let mut strace = repo.command("strace");
+    strace.args(["-f", "-qq", "-e", "trace=clone,clone3", "-o"]).arg(&log);
+    strace.arg("git-codex-archive").args(line);
+    run(strace, None).ok();
+    let calls = std::fs::read_to_string(log).unwrap();
+    // A call that another one interrupts stands on two lines, of which the first has its flags.
+    calls.lines().filter(|it| it.contains("CLONE_THREAD")).count()
+}

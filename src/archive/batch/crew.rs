@@ -53,11 +53,13 @@ struct Task<'a> {
     job: &'a Job,
     source: Source,
     watch: Stopwatch,
+    /// How long it took to read; while it waits for a worker its time stands still.
+    read: Duration,
 }
 
 impl<'a> Task<'a> {
     fn done(self, repository: Option<&Repository>, limit: Duration) -> Done<'a> {
-        let Self { job, source, watch } = self;
+        let Self { job, source, watch, .. } = self;
         let deadline = Deadline { watch, limit };
         Done { job, watch, written: write(job, source, repository, deadline).map(Some) }
     }
@@ -158,8 +160,8 @@ fn begin<'a>(
     spool: &Spool,
 ) -> std::result::Result<Task<'a>, Box<Done<'a>>> {
     let watch = Stopwatch::start();
-    match Source::of(archive, &job.found.item, spool) {
-        Ok(source) => Ok(Task { job, source, watch }),
+    match Source::of(archive, &job.found.item, job.approved.door(), spool) {
+        Ok(source) => Ok(Task { job, source, watch, read: watch.elapsed() }),
         Err(error) => Err(Box::new(Done { job, watch, written: Err(error) })),
     }
 }
@@ -174,7 +176,8 @@ fn labour<'a>(
 ) {
     loop {
         let next = queue.lock().map(|queue| queue.recv());
-        let Ok(Ok(task)) = next else { return };
+        let Ok(Ok(mut task)) = next else { return };
+        task.watch = Stopwatch::resumed(task.read);
         let held = task.source.held_bytes();
         let done = match stopped.load(Ordering::Relaxed) {
             true => Done { job: task.job, watch: task.watch, written: Ok(None) },

@@ -4,11 +4,16 @@
 //! of the manifest is in the results, in its order; what was done is recorded whatever happens to
 //! the rest.
 
+mod admission;
+mod choice;
 mod crew;
 mod filing;
+mod kept;
 mod plan;
+mod real;
 mod restore;
 mod results;
+mod room;
 mod source;
 mod store;
 

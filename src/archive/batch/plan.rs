@@ -3,15 +3,18 @@
 //! Promises: nothing is written. Asks of each item what `restore` asks, and of the disks whether
 //! there is room for all.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::admission::Admission;
+use super::real::RealFolders;
 use super::restore::BatchRestoreOptions;
 use super::results::{ItemResult, Status, Why};
+use super::room::{check_room, standing_folder};
 use super::{Filing, OnError};
 use crate::archive::find::{Finder, Found};
-use crate::archive::lookup::{check_belongs, check_released, elsewhere};
+use crate::archive::governance::ApprovedRestore;
+use crate::archive::lookup::{check_belongs, elsewhere};
 use crate::archive::output::{Outside, Target, contained, normal};
 use crate::archive::restore::is_stub;
 use crate::archive::{Archive, Workspace};
@@ -19,7 +22,6 @@ use crate::error::{Error, Refusal, Result};
 use crate::fs::{self as files, Seen};
 use crate::manifest::{RestoreEntry, clash};
 use crate::model::{Actor, Item};
-use crate::policy::Door;
 use crate::progress::Progress;
 
 const ACTION: &str = "restore";
@@ -36,6 +38,15 @@ pub struct Job {
     pub target: Target,
     /// What stood there.
     pub there: Option<Seen>,
+    /// Who approved it, if it takes approvals.
+    pub approved: ApprovedRestore,
+}
+
+impl Job {
+    /// Whether the file is there already, whole.
+    fn is_done(&self) -> bool {
+        self.there.as_ref().is_some_and(|seen| seen.sha256 == self.found.item.sha256)
+    }
 }
 
 /// What a manifest means.
@@ -52,11 +63,13 @@ pub fn check_outputs(
     workspace: &Workspace,
     manifest: &str,
     entries: &[RestoreEntry],
-    results: Option<&Path>,
+    results: &Path,
 ) -> Result<()> {
+    let mut folders = RealFolders::default();
     let outputs = entries.iter().map(|entry| normal(&workspace.cwd.join(&entry.output)));
-    let outputs: Vec<PathBuf> = outputs.collect();
-    let why = match (clash(&outputs), outputs.iter().position(|it| Some(it.as_path()) == results)) {
+    let outputs: Vec<PathBuf> = outputs.map(|file| folders.of(&file)).collect();
+    let results = folders.of(results);
+    let why = match (clash(&outputs), outputs.iter().position(|it| *it == results)) {
         (Some(clash), _) => clash.to_string(),
         (None, Some(at)) => format!("item {} names the results file", at + 1),
         (None, None) => return Ok(()),
@@ -70,26 +83,29 @@ pub fn plan(
     archive: &mut Option<Archive>,
     options: &BatchRestoreOptions,
     entries: &[RestoreEntry],
-    filing: Option<&Filing>,
+    filing: &Filing,
     progress: &dyn Progress,
 ) -> Result<Plan> {
     let stops = options.batch.on_error == OnError::Stop && !options.batch.dry_run;
     let finder = Finder::for_many(workspace);
+    let mut admission = Admission::new(workspace);
     let mut plan = Plan::default();
     for (at, entry) in entries.iter().enumerate() {
         let mut item = ItemResult::new(&entry.tombstone, "", Some(&entry.output));
+        item.actor.clone_from(&entry.actor);
         if progress.is_stopped() {
             item.is_skipped(Why::Interrupted);
             plan.items.push(item);
             continue;
         }
-        match judge(workspace, &finder, archive.as_mut(), options, at, entry) {
+        match judge(workspace, &finder, archive.as_mut(), &admission, options, (at, entry)) {
             Ok(job) => {
                 describe(&mut item, &job);
-                if job.there.as_ref().is_some_and(|it| it.sha256 == job.found.item.sha256) {
+                if job.is_done() {
                     item.is_skipped(Why::Already);
                     item.evidence = known_evidence(filing, &item).unwrap_or_default();
                 } else {
+                    admission.claim(&job.found, &job.approved);
                     plan.jobs.push(job);
                 }
             }
@@ -101,7 +117,8 @@ pub fn plan(
         }
         plan.items.push(item);
     }
-    check_room(&plan.jobs)?;
+    let folder = |job: &Job| standing_folder(&job.target.file).to_path_buf();
+    check_room(plan.jobs.iter().map(|job| (folder(job), job.found.item.size_bytes)))?;
     if options.batch.dry_run {
         plan.jobs.iter().for_each(|job| plan.items[job.at].becomes(Status::Ready));
     }
@@ -118,18 +135,18 @@ fn describe(item: &mut ItemResult, job: &Job) {
 }
 
 /// The record that an earlier run made of the same content in the same file.
-fn known_evidence(filing: Option<&Filing>, item: &ItemResult) -> Option<String> {
-    let known = filing?.earlier.get(item.output.as_ref()?)?;
+fn known_evidence(filing: &Filing, item: &ItemResult) -> Option<String> {
+    let known = filing.earlier.get(item.output.as_ref()?)?;
     (known.sha256 == item.sha256).then(|| known.evidence.clone())
 }
 
 fn judge(
     workspace: &Workspace,
     finder: &Finder<'_>,
-    archive: Option<&mut Archive>,
+    mut archive: Option<&mut Archive>,
+    admission: &Admission<'_>,
     options: &BatchRestoreOptions,
-    at: usize,
-    entry: &RestoreEntry,
+    (at, entry): (usize, &RestoreEntry),
 ) -> Result<Job> {
     let actor = match &entry.actor {
         Some(name) => Actor::new(name)?,
@@ -137,21 +154,25 @@ fn judge(
     };
     let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
     let target = contained(ACTION, workspace, outside, &workspace.cwd.join(&entry.output))?;
-    let found = finder.find(archive, OsStr::new(&entry.tombstone))?;
-    check_released(&found.item, Door::Read)?;
+    let found = finder.find(archive.as_deref_mut(), OsStr::new(&entry.tombstone))?;
+    let there = target.seen()?;
+    if there.as_ref().is_some_and(|seen| seen.sha256 == found.item.sha256) {
+        let approved = Admission::of_done(&found)?;
+        return Ok(Job { at, actor, found, target, there, approved });
+    }
+    let approved = admission.ask(archive, &found)?;
     check_belongs(&found.item)?;
     if !has_bytes(workspace, &found.item)? {
         return Err(elsewhere(&found.item));
     }
-    let there = target.seen()?;
-    if let Some(seen) = &there {
-        let same = seen.sha256 == found.item.sha256;
-        if !same && !options.batch.force && !is_stub(seen, &found.item) {
-            return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
-        }
+    if let Some(seen) = &there
+        && !options.batch.force
+        && !is_stub(seen, &found.item)
+    {
+        return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
     }
     files::check_writable(standing_folder(&target.file))?;
-    Ok(Job { at, actor, found, target, there })
+    Ok(Job { at, actor, found, target, there, approved })
 }
 
 /// Whether the archive or git claims to have an item's bytes.
@@ -162,33 +183,5 @@ fn has_bytes(workspace: &Workspace, item: &Item) -> Result<bool> {
     match &workspace.repository {
         Some(repository) => Ok(repository.blob_size(&item.git_blob)? == Some(item.size_bytes)),
         None => Ok(false),
-    }
-}
-
-/// The nearest folder above `file` that is there.
-fn standing_folder(file: &Path) -> &Path {
-    file.ancestors().skip(1).find(|it| it.is_dir()).unwrap_or(Path::new("/"))
-}
-
-/// Refuses what the disks have no room for.
-fn check_room(jobs: &[Job]) -> Result<()> {
-    let mut wanted: BTreeMap<PathBuf, u64> = BTreeMap::new();
-    for job in jobs {
-        let folder = standing_folder(&job.target.file);
-        *wanted.entry(folder.to_path_buf()).or_default() += job.found.item.size_bytes;
-    }
-    let mut by_disk: BTreeMap<u64, (u64, u64, PathBuf)> = BTreeMap::new();
-    for (folder, bytes) in wanted {
-        let Some(disk) = files::disk_of(&folder) else { continue };
-        let entry = by_disk.entry(disk.id).or_insert((disk.free_bytes, 0, folder));
-        entry.1 = entry.1.saturating_add(bytes);
-    }
-    match by_disk.into_values().find(|(free, needed, _)| needed > free) {
-        Some((free, needed, folder)) => {
-            let why = format!("the batch needs {needed} bytes, and {free} are free");
-            let full = std::io::Error::new(std::io::ErrorKind::StorageFull, why);
-            Err(Error::io("write in", folder)(full))
-        }
-        None => Ok(()),
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
 use crate::fs::{Folder, TempFile, There, folder_of, sync_all};
 use crate::manifest::RestoreEntry;
-use crate::model::{DeedId, Digest, RepoPath};
+use crate::model::{Actor, DeedId, Digest, RepoPath};
 use crate::progress::Progress;
 
 const COMMAND: &str = "batch-restore";
@@ -56,18 +56,19 @@ pub fn batch_restore(
     let now = workspace.now();
     let mut results = BatchResults::new(COMMAND, &options.batch, now);
     if options.batch.dry_run {
-        check_outputs(workspace, &options.batch.manifest, entries, None)?;
+        let filing = Filing::claim(workspace, COMMAND, &options.batch, now)?;
+        check_outputs(workspace, &options.batch.manifest, entries, filing.file())?;
         let mut archive = for_reading(workspace)?;
-        results.items = plan(workspace, &mut archive, options, entries, None, progress)?.items;
+        results.items = plan(workspace, &mut archive, options, entries, &filing, progress)?.items;
         finish(&mut results, progress, watch);
         return Ok(results);
     }
     let lock = workspace.lock()?;
     recovery::recover(workspace)?;
     let filing = Filing::claim(workspace, COMMAND, &options.batch, now)?;
-    check_outputs(workspace, &options.batch.manifest, entries, Some(filing.file()))?;
+    check_outputs(workspace, &options.batch.manifest, entries, filing.file())?;
     let mut archive = for_reading(workspace)?;
-    let planned = plan(workspace, &mut archive, options, entries, Some(&filing), progress)?;
+    let planned = plan(workspace, &mut archive, options, entries, &filing, progress)?;
     drop(archive);
     run(workspace, options, planned, &mut results, progress, watch)?;
     filing.keep(&mut results);
@@ -214,12 +215,14 @@ impl<'a> Settle<'a> for Clerk<'_> {
     fn settle(&mut self, archive: &mut Archive, group: Vec<Done<'a>>) -> bool {
         archive.set_now(self.workspace.now());
         let mut failures = Vec::new();
-        let mut by_repo: BTreeMap<&str, Vec<(&Job, Stopwatch, Written)>> = BTreeMap::new();
+        // What uses up approvals is recorded by itself, so that it fails alone if they are used by now.
+        let alone = |job: &Job| job.approved.takes_approvals().then_some(job.at);
+        let mut by_repo: BTreeMap<_, Vec<(&Job, Stopwatch, Written)>> = BTreeMap::new();
         for Done { job, watch, written } in group {
             match written {
                 Ok(Some(written)) => {
                     let repo = job.found.item.repo.as_str();
-                    by_repo.entry(repo).or_default().push((job, watch, written));
+                    by_repo.entry((repo, alone(job))).or_default().push((job, watch, written));
                 }
                 Ok(None) => {}
                 Err(error) => failures.push((job, watch, Failure::of(&error))),
@@ -227,7 +230,7 @@ impl<'a> Settle<'a> for Clerk<'_> {
         }
         let mut folders: BTreeMap<PathBuf, Arc<Folder>> = BTreeMap::new();
         let mut named = Vec::new();
-        for (repo, files) in by_repo {
+        for ((repo, _), files) in by_repo {
             let files = match self.record(archive, repo, files) {
                 Ok(recorded) => recorded,
                 Err(lost) => {
@@ -284,14 +287,19 @@ impl Clerk<'_> {
             let mut event = event(&job.actor, &job.found.item);
             let detail = event.detail.get_or_insert_default();
             detail.insert("batch".to_owned(), json!(self.deed.to_string()));
+            job.approved.note_in(&mut event);
             event.duration_ms = measures.then(|| watch.elapsed_whole_ms());
             (event, job.found.in_archive.then_some(job.found.item.row_id))
         };
         let events: Vec<_> = files.iter().map(event_of).collect();
         // The record that ends the batch is signed, and with it all before it.
         let deed = DeedId::random();
-        let recorded =
-            archive.unsigned(|archive| archive.journaled(repo, deed, |_| Ok(((), events.clone()))));
+        let recorded = archive.unsigned(|archive| {
+            archive.journaled(repo, deed, |transaction| {
+                files.iter().try_for_each(|(job, _, _)| job.approved.use_up(transaction))?;
+                Ok(((), events.clone()))
+            })
+        });
         match recorded {
             Ok(((), records)) => {
                 let digests = records.into_iter().map(|(_, digest)| digest);
@@ -337,7 +345,10 @@ impl Clerk<'_> {
         let refused: Vec<&ItemResult> = refused.collect();
         let event_of = |item: &ItemResult| {
             let words = item.error.as_deref().unwrap_or_default();
-            let mut event = failure(&self.options.batch.actor, label, &item.tombstone, words);
+            // A name that is none was refused; then it was whoever began the batch.
+            let named = item.actor.as_deref().and_then(|name| Actor::new(name).ok());
+            let actor = named.as_ref().unwrap_or(&self.options.batch.actor);
+            let mut event = failure(actor, label, &item.tombstone, words);
             let detail = event.detail.get_or_insert_default();
             detail.insert("batch".to_owned(), json!(self.deed.to_string()));
             (event, None)

@@ -70,6 +70,9 @@ pub struct ItemResult {
     /// The file that was to be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Who did it, where the manifest says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// What came of it.
     pub status: Status,
     /// Why nothing was done.
@@ -101,6 +104,7 @@ impl ItemResult {
             tombstone: tombstone.to_owned(),
             path: path.to_owned(),
             output: output.map(str::to_owned),
+            actor: None,
             status: Status::Skipped,
             why: Some(Why::NotReached),
             duration_ms: 0,
@@ -238,12 +242,16 @@ impl BatchResults {
         done.map(|item| item.bytes).sum()
     }
 
-    /// The exit code: 130 when it was stopped; 3 when a part was done; else the first failure's own.
+    /// The exit code: 130 when it was stopped; 3 when a part failed and a part was done, now or
+    /// before; else the first failure's own.
     pub fn exit_code(&self) -> u8 {
         let first = self.items.iter().find_map(|item| item.kind);
+        let is_done =
+            |it: &ItemResult| it.status == Status::Succeeded || it.why == Some(Why::Already);
+        let in_part = !self.dry_run && self.items.iter().any(is_done);
         match (self.interrupted, first, &self.trouble) {
             (true, _, _) => ErrorKind::Interrupted.exit_code(),
-            (_, Some(_), _) if self.summary.succeeded > 0 => 3,
+            (_, Some(_), _) if in_part => 3,
             (_, Some(kind), _) => kind.exit_code(),
             (_, None, Some(trouble)) => trouble.kind.exit_code(),
             (_, None, None) => 0,

@@ -39,8 +39,8 @@ pub struct Deadline {
 
 impl Source {
     /// What the archive has of `item`; git's own object is asked later.
-    pub fn of(archive: &mut Archive, item: &Item, spool: &Spool) -> Result<Self> {
-        check_released(item, Door::Read)?;
+    pub fn of(archive: &mut Archive, item: &Item, door: Door, spool: &Spool) -> Result<Self> {
+        check_released(item, door)?;
         check_belongs(item)?;
         if item.artifact_row_id == 0 {
             return Ok(Self { stored: None, damage: None });

@@ -9,7 +9,8 @@ use crate::policy::Door;
 use super::approve::needed;
 use super::{Matter, Rules, note_approvals};
 
-/// Who approved a restore, if it takes approvals.
+/// Who approved a restore, if it takes approvals; by default it takes none.
+#[derive(Default)]
 pub(in crate::archive) struct ApprovedRestore {
     request: Option<Request>,
     used: Vec<Approval>,
@@ -20,7 +21,7 @@ impl ApprovedRestore {
     /// The approvals that count for restoring what was `found`.
     pub fn of(workspace: &Workspace, archive: &mut Archive, found: &Found) -> Result<Self> {
         let item = &found.item;
-        let mut this = Self { request: None, used: Vec::new(), needed: 0 };
+        let mut this = Self::default();
         if !found.in_archive || !(item.restricted || item.prune_requested) {
             return Ok(this);
         }
@@ -34,6 +35,11 @@ impl ApprovedRestore {
             this.request = Some(matter.request);
         }
         Ok(this)
+    }
+
+    /// Whether approvals will be used up.
+    pub fn takes_approvals(&self) -> bool {
+        self.request.is_some()
     }
 
     /// The door that they open.

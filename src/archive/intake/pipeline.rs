@@ -17,7 +17,7 @@ use crate::policy::ContentPolicy;
 use crate::policy::content::Match;
 
 use super::super::selection::Candidate;
-use super::{Place, Taken, TakenRun, cut, file};
+use super::{Pace, Place, Taken, TakenRun, cut, file};
 
 /// What the archive has of some content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Intake<'a> {
     pub candidates: &'a [Candidate],
     /// What they are held against.
     pub policy: Option<&'a ContentPolicy>,
+    /// How they are worked through.
+    pub pace: Pace,
 }
 
 /// Whoever the files are taken in for.
@@ -88,7 +90,7 @@ impl Intake<'_> {
         taker: &mut dyn Taker,
     ) -> Result<()> {
         let claimed = Mutex::new(HashSet::new());
-        let workers = thread::available_parallelism().map_or(1, usize::from).min(runs.len());
+        let workers = self.pace.workers.min(runs.len());
         if workers < 2 {
             let mut worker = Worker::new(self, repository, &claimed)?;
             return runs.iter().try_for_each(|run| {
@@ -215,6 +217,7 @@ impl<'a> Worker<'a> {
             place: Place::Elsewhere,
             duration_ms: watch.elapsed_whole_ms(),
         };
+        self.intake.pace.check(&watch, &candidate.path)?;
         Ok((taken, content.range))
     }
 }
@@ -226,15 +229,18 @@ pub fn scan_all(
     repository: &Repository,
     candidates: &[Candidate],
     policy: &ContentPolicy,
+    pace: Pace,
     mut each: impl FnMut(usize, Vec<Match>) -> Result<()>,
 ) -> Result<Vec<usize>> {
     let cut = cut::cut(candidates);
     let scan = |repository: &Repository, at: usize| {
-        let (candidate, mut bytes) = (&candidates[at], Vec::new());
+        let (watch, candidate) = (Stopwatch::start(), &candidates[at]);
+        let mut bytes = Vec::new();
         let content = file::read(top, repository, candidate, &mut bytes)?;
-        Ok((at, policy.scan(Some(&candidate.path.to_string()), &bytes[content.range])))
+        let found = policy.scan(Some(&candidate.path.to_string()), &bytes[content.range]);
+        pace.check(&watch, &candidate.path).map(|()| (at, found))
     };
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(cut.runs.len());
+    let workers = pace.workers.min(cut.runs.len());
     if workers < 2 {
         for at in cut.runs.into_iter().flatten() {
             let (at, found) = scan(repository, at)?;

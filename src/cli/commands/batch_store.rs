@@ -1,7 +1,8 @@
 //! `batch-store`: archives the files of a manifest and leaves tombstones.
 
+use super::store_flags::StoreFlags;
 use super::{batch, words};
-use crate::archive::{BatchResults, BatchStoreOptions, batch_store};
+use crate::archive::{BatchResults, BatchStoreOptions, Pace, StoreOptions, batch_store};
 use crate::cli::context::Context;
 use crate::cli::interrupt;
 use crate::error::{Error, Result};
@@ -11,12 +12,14 @@ use crate::model::{Reason, RepoLabel};
 const EXAMPLES: &str = "Examples:
   git codex-archive batch-store manifest.json --by ops --dry-run
   git codex-archive batch-store manifest.csv --repo _codex_ --reason dead --continue-on-error
+  git codex-archive batch-store manifest.jsonl --reason legacy --tag q3 --sidecar --concurrent 4
 
 A manifest is {\"items\":[{\"path\":FILE,\"reason\":WHY,\"tags\":[…],\"metadata\":{…}}…]}, a bare array, one
 item a line, or CSV under the header path,reason,tags,metadata (tags as a;b, metadata as k=v;l=w).
 
-All files are archived in one deed: all of them or none, with --continue-on-error all but those that
-are refused beforehand (exit 3).";
+Options say what is so of all files; of tags and metadata the manifest says more, of a reason else. All
+files are archived in one deed: all of them or none, with --continue-on-error all but those that are
+refused or cannot be read (exit 3).";
 
 /// The options of `batch-store`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +33,11 @@ pub struct Args {
     /// Why they go, where the manifest does not say
     #[arg(long, value_parser = words(Reason::ALL, Reason::as_str))]
     reason: Option<Reason>,
+    #[command(flatten)]
+    flags: StoreFlags,
+    /// How many files are worked on at once (default: batch.concurrent, else one for each core)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    concurrent: Option<u8>,
     /// Replace a results file that is no results
     #[arg(long, short = 'f')]
     force: bool,
@@ -44,11 +52,16 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<BatchResults> {
         (None, Some(label)) => label.clone(),
         (None, None) => return Err(Error::Missing { what: "the repo label (`--repo`)" }),
     };
-    let options = BatchStoreOptions {
-        batch: args.batch.options(context, &name, &bytes, args.force)?,
-        label,
-        reason: args.reason,
-    };
+    let config = &context.workspace.config;
+    let batch = args.batch.options(context, &name, &bytes, args.force)?;
+    // Every item has a reason of its own; this one is never asked for.
+    let reason = args.reason.unwrap_or(Reason::Dead);
+    let store = args.flags.options(label, batch.actor.clone(), reason);
+    let workers = args.concurrent.map(usize::from).or_else(|| config.batch_concurrent_given());
+    let limit = Some(config.batch_timeout());
+    let pace = Pace { workers: workers.unwrap_or(store.pace.workers), limit };
+    let options =
+        BatchStoreOptions { batch, store: StoreOptions { pace, ..store }, reason: args.reason };
     let meter = context.ui.batch(entries.len(), interrupt::watched()?);
     batch_store(&context.workspace, &options, &entries, &meter)
 }

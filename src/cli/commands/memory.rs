@@ -5,7 +5,7 @@ use std::io::Read;
 use clap::Subcommand;
 
 use super::purge::spots;
-use super::store::pair;
+use super::store_flags::pair;
 use crate::archive::governance::{ForgetOptions, ForgetReport, forget};
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};

@@ -34,6 +34,7 @@ pub mod schema;
 pub mod show;
 pub mod status;
 pub mod store;
+mod store_flags;
 pub mod trust;
 pub mod undo;
 pub mod verify;

@@ -1,18 +1,17 @@
 //! `store`: archives files and leaves tombstones.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use jiff::civil::Date;
 use serde::Serialize;
 
+use super::store_flags::StoreFlags;
 use super::words;
 use crate::archive::{StoreOptions, StoreReport, StubPlace, store};
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{GOOD, ODD, PLAIN, Text, count, counted};
 use crate::error::Result;
-use crate::model::{ItemKind, Notes, Reason, RepoLabel};
+use crate::model::{Reason, RepoLabel};
 
 const EXAMPLES: &str = "Examples:
   git codex-archive store _codex_ src/legacy/zendesk_v1.py --reason pruned
@@ -41,50 +40,11 @@ pub struct Args {
     /// Who does it (default: CODEX_ACTOR, else git's user.email)
     #[arg(long, value_name = "ACTOR")]
     by: Option<String>,
-    /// The commit whose content is archived (default: HEAD)
-    #[arg(long, value_name = "COMMIT")]
-    commit: Option<String>,
-    /// A tag; may be given several times
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
-    /// Something to remember of each item; may be given several times
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    metadata: Vec<(String, String)>,
-    /// What sort of file it is (default: by its name)
-    #[arg(long, value_parser = words(ItemKind::ALL, ItemKind::as_str))]
-    kind: Option<ItemKind>,
-    /// The programming language (default: by its name)
-    #[arg(long, value_name = "LANGUAGE")]
-    language: Option<String>,
-    /// Reading it shall take two people
-    #[arg(long)]
-    restricted: bool,
-    /// The last day on which it shall be kept
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    delete_after: Option<String>,
-    /// Put the tombstone under .codex/tombstones, and nothing in the file's place
-    #[arg(long, conflicts_with = "no_stub")]
-    sidecar: bool,
-    /// Leave the file as it is
-    #[arg(long)]
-    no_stub: bool,
-    /// Free a file of its filter, encoding or ident: adds a line to .gitattributes and stages it too.
-    /// Under git-lfs the content is archived, not the pointer
-    #[arg(long)]
-    detach_attributes: bool,
+    #[command(flatten)]
+    flags: StoreFlags,
     /// Say what would be archived, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-}
-
-pub(super) fn pair(text: &str) -> std::result::Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it has no `=`")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-fn day(text: &str) -> std::result::Result<String, String> {
-    let date: Date = text.parse().map_err(|_| "it is no day such as 2031-12-31")?;
-    Ok(date.to_string())
 }
 
 /// What was archived, and why.
@@ -100,33 +60,14 @@ pub struct Stored {
 
 /// Archives what `args` say.
 pub fn run(context: &Context<'_>, args: &Args) -> Result<Stored> {
-    let stub = match (args.sidecar, args.no_stub) {
-        (true, _) => StubPlace::Sidecar,
-        (_, true) => StubPlace::None,
-        _ => StubPlace::InPlace,
-    };
+    let (label, actor) = (RepoLabel::new(&args.repo)?, context.actor(args.by.as_deref())?);
     let options = StoreOptions {
-        label: RepoLabel::new(&args.repo)?,
         paths: args.paths.clone(),
-        actor: context.actor(args.by.as_deref())?,
-        notes: Notes {
-            reason: args.reason,
-            tags: args.tags.iter().cloned().collect(),
-            metadata: args.metadata.iter().cloned().collect(),
-        },
-        own_notes: BTreeMap::new(),
-        commit: args.commit.clone(),
-        kind: args.kind,
-        language: args.language.clone(),
-        restricted: args.restricted,
-        delete_after: args.delete_after.clone(),
-        stub,
-        detach: args.detach_attributes,
         dry_run: args.dry_run,
-        batch: None,
+        ..args.flags.options(label, actor, args.reason)
     };
     let report = store(&context.workspace, &options, &context.ui.progress())?;
-    Ok(Stored { report, reason: args.reason, stub })
+    Ok(Stored { report, reason: args.reason, stub: args.flags.stub() })
 }
 
 impl Report for Stored {
@@ -213,21 +154,6 @@ impl Stored {
         out.table(&["archive id", "bytes → stored", "sha256", "path"], &rows);
         if let Some(last) = items.last().filter(|item| !item.evidence.is_empty()) {
             out.field("last record", &last.evidence);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_of_options() {
-        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(pair("a").is_err());
-        assert_eq!(day("2031-12-31").as_deref(), Ok("2031-12-31"));
-        for bad in ["2031-13-01", "tomorrow", "2031-12-31T00:00:00Z; x", ""] {
-            assert!(day(bad).is_err(), "{bad}");
         }
     }
 }

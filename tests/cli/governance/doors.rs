@@ -7,15 +7,15 @@ use super::{ANN, BOB, CAROL, CONTENT, approve, is_verifiable, purge, request};
 
 /// What is the matter with the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
+pub enum Case {
     Restricted,
     Requested,
     Purged,
 }
 
-const CASES: [Case; 3] = [Case::Restricted, Case::Requested, Case::Purged];
+pub const CASES: [Case; 3] = [Case::Restricted, Case::Requested, Case::Purged];
 
-fn with(case: Case) -> (TestRepo, String) {
+pub fn with(case: Case) -> (TestRepo, String) {
     let repo = TestRepo::ready();
     let mut line = vec!["store", "_codex_", "src/old.py", "--reason", "dead", "--json"];
     if case == Case::Restricted {
@@ -138,18 +138,6 @@ fn each_way_of_restoring_takes_the_approvals() {
         repo.archive(["restore", &id, "other.py"]).fails(6);
         assert!(!repo.has("other.py"));
     }
-}
-
-#[test]
-fn a_batch_uses_approvals_too_or_refuses() {
-    let (repo, id) = with(Case::Restricted);
-    for by in [ANN, BOB] {
-        approve(&repo, &id, "restore", by).ok();
-    }
-    repo.file("m.csv", format!("tombstone,output\n{id},one.py\n{id},two.py\n"));
-    let said = repo.archive(["batch-restore", "m.csv", "--continue-on-error"]);
-    // Never both with the approvals for one.
-    assert!(!(repo.has("one.py") && repo.has("two.py")), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Governance: what takes two people, who agreed to it, and what nobody may destroy.
 
+mod batches;
 mod doors;
 mod holds;
 mod policy;

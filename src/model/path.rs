@@ -109,11 +109,23 @@ fn must_escape(c: char) -> bool {
         || is_bidi_control(c)
 }
 
+/// Whether each byte surely stands for itself.
+fn is_plain(path: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@=,~".contains(byte);
+    path.iter().all(plain) && !path.windows(2).any(|two| two == b"--")
+}
+
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let escape = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
             bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))
         };
+        // Nearly all paths are of these alone, and each is written a dozen times on its way.
+        if is_plain(&self.0)
+            && let Ok(text) = std::str::from_utf8(&self.0)
+        {
+            return f.write_str(text);
+        }
         // A `--` would end an XML comment and `*/` a C one: the last byte of each is escaped.
         let mut before = '\0';
         for chunk in self.0.utf8_chunks() {

@@ -10,6 +10,9 @@
 //! (Fortran, Basic, batch, OCaml, Vim, COBOL, Haml), formats without comments (text, CSV,
 //! JSON Lines, MDX, most lock files) and template files of any language (`.in`, `.tmpl`, `.j2`).
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::Wrapping;
 use crate::model::RepoPath;
 
@@ -33,15 +36,26 @@ impl Wrapping {
         let name = path.file_name();
         let is = |word: &&str, bytes: &[u8]| bytes.eq_ignore_ascii_case(word.as_bytes());
         let begins = |prefix: &&str| name.get(..prefix.len()).is_some_and(|it| is(prefix, it));
-        let find = |fits: &dyn Fn(&&TableRow) -> bool| TABLE.iter().find(fits);
-        find(&|row| row.names.iter().any(|word| is(word, name)))
-            .or_else(|| {
-                let extension = path.extension()?;
-                find(&|row| row.extensions.iter().any(|word| is(word, extension)))
-            })
-            .or_else(|| find(&|row| row.prefixes.iter().any(begins)))
-            .map_or(Self::Plain, |row| row.wrapping)
+        let by_word =
+            |words: &Words, word: &[u8]| words.get(word.to_ascii_lowercase().as_slice()).copied();
+        let by_prefix = || TABLE.iter().find(|row| row.prefixes.iter().any(begins));
+        by_word(&NAMES, name)
+            .or_else(|| by_word(&EXTENSIONS, path.extension()?))
+            .or_else(|| by_prefix().map(|row| row.wrapping))
+            .unwrap_or(Self::Plain)
     }
+}
+
+/// Wrappings by words in small letters.
+type Words = HashMap<&'static [u8], Wrapping>;
+
+static NAMES: LazyLock<Words> = LazyLock::new(|| words(|row| row.names));
+static EXTENSIONS: LazyLock<Words> = LazyLock::new(|| words(|row| row.extensions));
+
+fn words(of: fn(&TableRow) -> &'static [&'static str]) -> Words {
+    let all =
+        TABLE.iter().flat_map(|row| of(row).iter().map(|word| (word.as_bytes(), row.wrapping)));
+    all.collect()
 }
 
 /// The table; whatever is not in it is [`Wrapping::Plain`].

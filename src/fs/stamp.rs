@@ -39,11 +39,7 @@ impl Stamp {
         is_settled.then_some(stamp)
     }
 
-    #[expect(
-        clippy::useless_conversion,
-        clippy::unnecessary_cast,
-        reason = "the types differ from one system to the next"
-    )]
+    #[allow(clippy::unnecessary_cast, reason = "the types differ from one system to the next")]
     pub(super) fn of(stat: &Stat) -> Self {
         Self {
             device: stat.st_dev as u64,

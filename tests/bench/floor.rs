@@ -33,9 +33,12 @@ fn main() -> Result<(), Failure> {
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism()?.get();
     let (sender, receiver) = sync_channel::<Vec<u8>>(workers);
+    // Each has its own, so that the writer ends with the last of them.
+    let senders = vec![sender; workers];
     thread::scope(|scope| -> Result<(), Failure> {
-        let threads: Vec<_> =
-            (0..workers).map(|_| scope.spawn(|| work(&runs, &next, &sender.clone()))).collect();
+        let (runs, next) = (&runs, &next);
+        let start = |sender: SyncSender<Vec<u8>>| scope.spawn(move || work(runs, next, &sender));
+        let threads: Vec<_> = senders.into_iter().map(start).collect();
         let writing = scope.spawn(move || -> Result<(), Failure> {
             receiver.iter().try_for_each(|run| sink.write_all(&run))?;
             Ok(sink.sync_all()?)
@@ -43,7 +46,6 @@ fn main() -> Result<(), Failure> {
         for thread in threads {
             thread.join().map_err(|_| "a thread panicked")??;
         }
-        drop(sender);
         writing.join().map_err(|_| "the writer panicked")?
     })?;
     let top = File::open(folder)?;

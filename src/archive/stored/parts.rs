@@ -59,7 +59,10 @@ impl Large<'_, '_> {
                 digester.finish()
             });
             // A hasher that is gone fails in the end.
-            self.decode(&mut |part| Ok(to_hasher.send(part).unwrap_or_default()))?;
+            self.decode(&mut |part| {
+                let _ = to_hasher.send(part);
+                Ok(())
+            })?;
             drop(to_hasher);
             hashing.join().map_err(|_| thread_ended(&sha256))
         })?;
@@ -76,7 +79,8 @@ impl Large<'_, '_> {
             self.decode(&mut |part| {
                 file.write_all_at(&part, at)?;
                 at += part.len() as u64;
-                Ok(to_hasher.send(at).unwrap_or_default())
+                let _ = to_hasher.send(at);
+                Ok(())
             })?;
             drop(to_hasher);
             let found = hashing.join().map_err(|_| thread_ended(&sha256))?;

@@ -4,6 +4,7 @@
 //! folders that [`Folder`] opened.
 
 mod folder;
+mod folders;
 mod spool;
 mod temp_folder;
 
@@ -17,6 +18,7 @@ use std::path::Path;
 use crate::error::{Error, Refusal, Result};
 
 pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
+pub use folders::Folders;
 pub use spool::{Part, Spool, nameless_file_in, nameless_file_with};
 pub use temp_folder::TempFolder;
 
@@ -44,6 +46,29 @@ pub fn sync_all<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
     by_device.values().try_for_each(|temps| match temps.first() {
         Some(first) if temps.len() >= MANY_FILES => sync_file_system(first, temps),
         _ => temps.iter().try_for_each(|temp| temp.sync()),
+    })
+}
+
+/// Makes what was written to all of `temps` durable, and the names of the folders that [`Folders`] made
+/// for them.
+pub fn sync_new<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
+    let mut by_device: BTreeMap<u64, Vec<&TempFile>> = BTreeMap::new();
+    for temp in temps {
+        by_device.entry(temp.folder().device()?).or_default().push(temp);
+    }
+    by_device.values().try_for_each(|temps| sync_file_system(temps[0], temps))
+}
+
+/// Makes the names in all of `folders` durable.
+pub fn sync_folders<'a>(folders: impl Iterator<Item = &'a Folder>) -> Result<()> {
+    let mut by_device: BTreeMap<u64, Vec<&Folder>> = BTreeMap::new();
+    for folder in folders {
+        by_device.entry(folder.device()?).or_default().push(folder);
+    }
+    by_device.values().try_for_each(|folders| match folders.as_slice() {
+        #[cfg(target_os = "linux")]
+        [first, ..] if folders.len() >= MANY_FILES => first.sync_file_system(),
+        folders => folders.iter().try_for_each(|folder| folder.sync()),
     })
 }
 
@@ -170,6 +195,17 @@ pub fn disk_of(folder: &Path) -> Option<Disk> {
     let id = fs::metadata(folder).ok()?.dev();
     Some(Disk { id, free_bytes: room.f_bavail.saturating_mul(room.f_frsize) })
 }
+
+/// How many files and folders this process may have open.
+pub fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit
+        .map_or(MOST_DESCRIPTORS, |it| usize::try_from(it).unwrap_or(usize::MAX))
+        .min(MOST_DESCRIPTORS)
+}
+
+/// More than that are not used even where that is allowed.
+const MOST_DESCRIPTORS: usize = 4096;
 
 /// Whether `path` stands on a file system that may only be read.
 pub fn is_read_only(path: &Path) -> bool {

@@ -5,7 +5,11 @@
 //! the rest.
 
 mod crew;
+mod cut;
 mod filing;
+mod ground;
+mod lead;
+mod load;
 mod plan;
 mod restore;
 mod results;

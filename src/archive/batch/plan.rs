@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::ground::Ground;
 use super::restore::BatchRestoreOptions;
 use super::results::{ItemResult, Status, Why};
 use super::{Filing, OnError};
 use crate::archive::find::{Finder, Found};
 use crate::archive::lookup::{check_belongs, check_released, elsewhere};
-use crate::archive::output::{Outside, Target, contained, normal};
+use crate::archive::output::{Outside, Target, normal};
 use crate::archive::restore::is_stub;
 use crate::archive::{Archive, Workspace};
 use crate::error::{Error, Refusal, Result};
@@ -74,7 +75,14 @@ pub fn plan(
     progress: &dyn Progress,
 ) -> Result<Plan> {
     let stops = options.batch.on_error == OnError::Stop && !options.batch.dry_run;
-    let finder = Finder::for_many(workspace);
+    let mut finder = Finder::for_many(workspace);
+    if let Some(archive) = archive.as_mut() {
+        let ids = entries.iter().map(|entry| entry.tombstone.as_str());
+        // Where this fails, each item is asked for by itself, and says why it cannot be read.
+        let _ = archive.at_one_moment(|archive| finder.look_ahead(archive, ids));
+    }
+    let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
+    let mut ground = Ground::new(ACTION, workspace, outside);
     let mut plan = Plan::default();
     for (at, entry) in entries.iter().enumerate() {
         let mut item = ItemResult::new(&entry.tombstone, "", Some(&entry.output));
@@ -83,7 +91,7 @@ pub fn plan(
             plan.items.push(item);
             continue;
         }
-        match judge(workspace, &finder, archive.as_mut(), options, at, entry) {
+        match judge(workspace, &finder, &mut ground, archive.as_mut(), options, (at, entry)) {
             Ok(job) => {
                 describe(&mut item, &job);
                 if job.there.as_ref().is_some_and(|it| it.sha256 == job.found.item.sha256) {
@@ -101,7 +109,7 @@ pub fn plan(
         }
         plan.items.push(item);
     }
-    check_room(&plan.jobs)?;
+    check_room(&plan.jobs, &ground)?;
     if options.batch.dry_run {
         plan.jobs.iter().for_each(|job| plan.items[job.at].becomes(Status::Ready));
     }
@@ -126,31 +134,30 @@ fn known_evidence(filing: Option<&Filing>, item: &ItemResult) -> Option<String> 
 fn judge(
     workspace: &Workspace,
     finder: &Finder<'_>,
+    ground: &mut Ground<'_>,
     archive: Option<&mut Archive>,
     options: &BatchRestoreOptions,
-    at: usize,
-    entry: &RestoreEntry,
+    (at, entry): (usize, &RestoreEntry),
 ) -> Result<Job> {
     let actor = match &entry.actor {
         Some(name) => Actor::new(name)?,
         None => options.batch.actor.clone(),
     };
-    let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
-    let target = contained(ACTION, workspace, outside, &workspace.cwd.join(&entry.output))?;
+    let target = ground.target(&workspace.cwd.join(&entry.output))?;
     let found = finder.find(archive, OsStr::new(&entry.tombstone))?;
     check_released(&found.item, Door::Read)?;
     check_belongs(&found.item)?;
     if !has_bytes(workspace, &found.item)? {
         return Err(elsewhere(&found.item));
     }
-    let there = target.seen()?;
+    let there = ground.seen(&target)?;
     if let Some(seen) = &there {
         let same = seen.sha256 == found.item.sha256;
         if !same && !options.batch.force && !is_stub(seen, &found.item) {
             return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
         }
     }
-    files::check_writable(standing_folder(&target.file))?;
+    ground.check_writable(&target)?;
     Ok(Job { at, actor, found, target, there })
 }
 
@@ -165,21 +172,17 @@ fn has_bytes(workspace: &Workspace, item: &Item) -> Result<bool> {
     }
 }
 
-/// The nearest folder above `file` that is there.
-fn standing_folder(file: &Path) -> &Path {
-    file.ancestors().skip(1).find(|it| it.is_dir()).unwrap_or(Path::new("/"))
-}
-
 /// Refuses what the disks have no room for.
-fn check_room(jobs: &[Job]) -> Result<()> {
-    let mut wanted: BTreeMap<PathBuf, u64> = BTreeMap::new();
+fn check_room(jobs: &[Job], ground: &Ground<'_>) -> Result<()> {
+    let mut wanted: BTreeMap<&OsStr, u64> = BTreeMap::new();
     for job in jobs {
-        let folder = standing_folder(&job.target.file);
-        *wanted.entry(folder.to_path_buf()).or_default() += job.found.item.size_bytes;
+        let bytes = wanted.entry(ground.standing(&job.target)).or_default();
+        *bytes = bytes.saturating_add(job.found.item.size_bytes);
     }
-    let mut by_disk: BTreeMap<u64, (u64, u64, PathBuf)> = BTreeMap::new();
+    let mut by_disk: BTreeMap<u64, (u64, u64, &Path)> = BTreeMap::new();
     for (folder, bytes) in wanted {
-        let Some(disk) = files::disk_of(&folder) else { continue };
+        let folder = Path::new(folder);
+        let Some(disk) = files::disk_of(folder) else { continue };
         let entry = by_disk.entry(disk.id).or_insert((disk.free_bytes, 0, folder));
         entry.1 = entry.1.saturating_add(bytes);
     }

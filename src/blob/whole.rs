@@ -29,3 +29,27 @@ impl RunDecoder {
         (decoded == size).then_some(self.content.as_slice())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Encoder;
+
+    #[test]
+    fn a_run_decodes_to_its_size_or_not_at_all() {
+        let members: [&[u8]; 3] = [b"one, one, one", b"", b"two, two, one"];
+        let content = members.concat();
+        let run = Encoder::new().unwrap().encode_run(&members).unwrap();
+        let mut decoder = RunDecoder::new().unwrap();
+        let size = content.len() as u64;
+        for _ in 0..2 {
+            assert_eq!(decoder.decode(&run.bytes, size), Some(content.as_slice()));
+            assert_eq!(decoder.decode(&run.bytes, size - 1), None);
+            assert_eq!(decoder.decode(&run.bytes, size + 1), None);
+            assert_eq!(decoder.decode(&run.bytes, u64::MAX), None);
+            let torn = &run.bytes[..run.bytes.len() - 1];
+            assert_eq!(decoder.decode(torn, size), None);
+            assert_eq!(decoder.decode(b"no frame", size), None);
+        }
+    }
+}

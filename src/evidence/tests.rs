@@ -283,6 +283,8 @@ proptest! {
             record.log, record.seq, record.prev, record.deed, body.as_bytes(),
         );
         prop_assert_eq!(read, Ok(record.clone()));
+        let both = record.render_both().unwrap();
+        prop_assert_eq!((&both.line, &both.body), (&line, &body));
         // serde_json sorts the same keys the same way.
         let value: Value = serde_json::from_str(&line).unwrap();
         let keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();

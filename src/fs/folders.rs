@@ -10,7 +10,7 @@ use super::folder::{Folder, Making, Way, check_length};
 use crate::error::Result;
 
 /// So many folders on the way are kept open.
-const KEPT: usize = 24;
+const KEPT: usize = 8;
 
 /// Folders below one top.
 #[derive(Debug)]
@@ -25,6 +25,9 @@ pub struct Folders {
 }
 
 impl Folders {
+    /// Descriptors that one of these needs, beside those of the folders that it gives out.
+    pub const DESCRIPTORS: usize = KEPT + 3;
+
     /// The folders below `top`; `action` is what is to be done in them, for messages.
     pub fn below(action: &'static str, top: &Path) -> Self {
         let (top, passed) = (top.to_path_buf(), Vec::new());
@@ -86,4 +89,46 @@ impl Folders {
 
 fn gone(above: &Folder, name: &OsStr) -> crate::error::Error {
     crate::error::Error::io("create", above.path().join(name))(std::io::ErrorKind::NotFound.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn folders_are_made_wherever_the_one_before_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folders = Folders::below("write", dir.path());
+        let deep = vec!["d"; KEPT + 9].join("/");
+        let deeper = format!("{deep}/x/y");
+        for way in ["a/b/c", "a/b", "", "a/b/d", "e", "a/b/c", &deep, &deeper, &deep, "a"] {
+            let folder = folders.make(Path::new(way)).unwrap();
+            drop(folder.temp(crate::fs::Executable::No).unwrap());
+            fs::write(folder.path().join("file"), way).unwrap();
+            assert_eq!(fs::read_to_string(dir.path().join(way).join("file")).unwrap(), way);
+        }
+        assert!(folders.passed.len() <= KEPT);
+    }
+
+    #[test]
+    fn no_link_is_followed_and_nothing_is_made_behind_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path();
+        fs::create_dir_all(top.join("real/inner")).unwrap();
+        symlink("real", top.join("link")).unwrap();
+        fs::write(top.join("file"), "x").unwrap();
+        let mut folders = Folders::below("write", top);
+        for bad in ["link", "link/new", "real/../link", "file/x", "..", "/"] {
+            folders.make(Path::new("real/inner")).unwrap();
+            assert!(folders.make(Path::new(bad)).is_err(), "{bad}");
+        }
+        // One that comes to be where a folder was is not followed either.
+        folders.make(Path::new("real/inner")).unwrap();
+        fs::rename(top.join("real/inner"), top.join("inner")).unwrap();
+        symlink("../inner", top.join("real/inner")).unwrap();
+        assert!(folders.make(Path::new("real/inner/new")).is_err());
+        assert_eq!(fs::read_dir(top.join("inner")).unwrap().count(), 0);
+    }
 }

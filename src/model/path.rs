@@ -47,6 +47,13 @@ impl RepoPath {
         (path.to_string() == text).then_some(path)
     }
 
+    /// The path as text, if nothing in it can need an escape, as in nearly all paths.
+    fn plain(&self) -> Option<&str> {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
+        let is_easy = self.0.iter().all(is_plain) && !self.0.windows(2).any(|two| two == b"--");
+        if is_easy { std::str::from_utf8(&self.0).ok() } else { None }
+    }
+
     /// git's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -114,6 +121,9 @@ impl fmt::Display for RepoPath {
         let escape = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
             bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))
         };
+        if let Some(plain) = self.plain() {
+            return f.write_str(plain);
+        }
         // A `--` would end an XML comment and `*/` a C one: the last byte of each is escaped.
         let mut before = '\0';
         for chunk in self.0.utf8_chunks() {

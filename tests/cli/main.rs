@@ -10,6 +10,7 @@ mod common;
 mod backup;
 mod bad_input;
 mod batch;
+mod batch_many;
 mod batch_refusals;
 mod batch_stops;
 mod checkpoints;

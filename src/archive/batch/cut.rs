@@ -9,7 +9,7 @@ use crate::fs::folder_of;
 /// So many jobs of one run one worker does at a time.
 const MOST_JOBS: usize = 512;
 
-/// In so many folders: each is open as long as its files have no names.
+/// In so many folders at most: each is open as long as its files have no names.
 const MOST_FOLDERS: usize = 96;
 
 /// Jobs that are done one after the other.
@@ -22,8 +22,9 @@ pub struct Cut<'a> {
     pub folders: usize,
 }
 
-/// Cuts `jobs`.
-pub fn cut<'a>(archive: &mut Archive, jobs: &'a [Job]) -> Vec<Cut<'a>> {
+/// Cuts `jobs`, so that no part needs more than so many folders.
+pub fn cut<'a>(archive: &mut Archive, jobs: &'a [Job], most_folders: usize) -> Vec<Cut<'a>> {
+    let most_folders = most_folders.min(MOST_FOLDERS);
     let mut artifacts: Vec<i64> = jobs.iter().map(|job| job.found.item.artifact_row_id).collect();
     artifacts.sort_unstable();
     artifacts.dedup();
@@ -44,7 +45,7 @@ pub fn cut<'a>(archive: &mut Archive, jobs: &'a [Job]) -> Vec<Cut<'a>> {
             && (last.run.is_some() && last.run == run && last.jobs.len() < MOST_JOBS)
         {
             let is_other = folder_of(&before.target.file) != folder;
-            if !is_other || last.folders < MOST_FOLDERS {
+            if !is_other || last.folders < most_folders {
                 last.folders += usize::from(is_other);
                 last.jobs.push((job, place));
                 continue;

@@ -15,7 +15,7 @@ use super::load::{Layout, Load, RunLoad, Worker};
 use super::plan::Job;
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::fs::{self as files, Spool};
+use crate::fs::{self as files, Folders, Spool};
 use crate::git::Repository;
 
 /// So many stored bytes are on their way at once.
@@ -26,6 +26,9 @@ const GROUP: usize = 512;
 
 /// So much content is recorded, synced and named together.
 const GROUP_BYTES: u64 = 64 << 20;
+
+/// Descriptors that are not for the folders of a batch: the archive's, git's, the caller's.
+const OTHER_DESCRIPTORS: usize = 48;
 
 /// What a worker hands back.
 struct Handed<'a> {
@@ -51,7 +54,9 @@ pub fn together<'a>(
     let (tasks, queue) = mpsc::channel();
     let queue = Mutex::new(queue);
     let (sender, results) = mpsc::channel();
-    let cuts = cut(archive, jobs);
+    let taken = OTHER_DESCRIPTORS + workers * Folders::DESCRIPTORS;
+    let most_folders = (files::descriptors().saturating_sub(taken) / 2).max(8);
+    let cuts = cut(archive, jobs, most_folders / 2);
     thread::scope(|scope| {
         for hand in hands {
             let (sender, queue, stopped) = (sender.clone(), &queue, &stopped);
@@ -60,7 +65,8 @@ pub fn together<'a>(
         // Without a sender of its own the lead ends even if all workers are gone.
         drop(sender);
         let (spool, fetched, hand) = (crew.spool, None, Hand::default());
-        Lead { tasks, results, stopped: &stopped, spool, settle, fetched, hand }.run(archive, cuts);
+        Lead { tasks, results, stopped: &stopped, spool, settle, fetched, hand, most_folders }
+            .run(archive, cuts);
     });
     Ok(())
 }
@@ -113,14 +119,15 @@ struct Lead<'a, 's> {
     settle: &'s mut dyn Settle<'a>,
     fetched: Option<Fetched>,
     hand: Hand<'a>,
+    /// So many folders are open at once, of loads and of what waits.
+    most_folders: usize,
 }
 
 impl<'a> Lead<'a, '_> {
     fn run(mut self, archive: &mut Archive, cuts: Vec<Cut<'a>>) {
-        let most_folders = files::descriptors() / 2;
         let mut cuts = cuts.into_iter().peekable();
         loop {
-            while let Some(cut) = cuts.next_if(|cut| self.has_room(cut, most_folders)) {
+            while let Some(cut) = cuts.next_if(|cut| self.has_room(cut)) {
                 if !self.settle.goes_on() {
                     self.stop();
                 }
@@ -144,7 +151,7 @@ impl<'a> Lead<'a, '_> {
             let waiting = &self.hand.waiting;
             let is_full = waiting.len() >= GROUP
                 || bytes_of(waiting) >= GROUP_BYTES
-                || self.hand.waiting_folders >= most_folders / 2;
+                || self.hand.waiting_folders >= self.most_folders / 2;
             if self.hand.loads == 0 || is_full {
                 self.name(archive);
             }
@@ -152,12 +159,12 @@ impl<'a> Lead<'a, '_> {
     }
 
     /// Whether `cut` may go on its way with all that is there.
-    fn has_room(&self, cut: &Cut<'_>, most_folders: usize) -> bool {
+    fn has_room(&self, cut: &Cut<'_>) -> bool {
         let hand = &self.hand;
         hand.jobs == 0
             || hand.held_bytes < ON_THE_WAY
                 && hand.jobs + cut.jobs.len() <= 2 * GROUP
-                && hand.folders + cut.folders <= most_folders
+                && hand.folders + cut.folders <= self.most_folders
     }
 
     /// Gives the jobs of `cut` to the workers; `None` when they are gone.

@@ -18,7 +18,7 @@ use super::results::{BatchResults, Failure, ItemResult, Status, Why};
 use super::{BatchMark, BatchOptions, OnError};
 use crate::archive::intent::{Intent, IntentStep, Source};
 use crate::archive::restore::{event, failure};
-use crate::archive::{Archive, Origin, Workspace, recovery};
+use crate::archive::{Archive, Origin, Transaction, Workspace, recovery};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
@@ -302,11 +302,10 @@ impl Clerk<'_> {
             event.duration_ms = measures.then(|| watch.elapsed_whole_ms());
             (event, job.found.in_archive.then_some(job.found.item.row_id))
         };
-        let events: Vec<_> = files.iter().map(event_of).collect();
         // The record that ends the batch is signed, and with it all before it.
         let deed = DeedId::random();
-        let recorded =
-            archive.unsigned(|archive| archive.journaled(repo, deed, |_| Ok(((), events.clone()))));
+        let events = |_: &mut Transaction<'_>| Ok(((), files.iter().map(event_of).collect()));
+        let recorded = archive.unsigned(|archive| archive.journaled(repo, deed, events));
         match recorded {
             Ok(((), records)) => {
                 let digests = records.into_iter().map(|(_, digest)| digest);

@@ -10,7 +10,7 @@ use std::thread;
 use crate::error::Result;
 
 /// So many bytes are with the workers at once.
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: usize = 32 << 20;
 
 /// Tasks for the workers, and what comes of them.
 pub(super) struct Cores<T, R> {

@@ -128,13 +128,17 @@ fn check(
         None => Archive::open(workspace)?,
     };
     let mut report = FsckReport { set_aside, ..FsckReport::default() };
-    check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
+    let rows = check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
     check_runs(options, &mut archive, &mut report)?;
     if report.damaged.iter().any(|artifact| artifact.healed) {
         report.complaints = archive.integrity()?;
     }
-    check_evidence(&mut archive, &mut report)?;
-    agree::check_items(&mut archive, &mut report)?;
+    let rows = match rows {
+        Some(rows) => rows,
+        None => check_rows(&mut archive)?,
+    };
+    report.records = rows.records;
+    report.complaints.extend(rows.complaints);
     let (entries, odd) = check_entries(&mut archive)?;
     report.entries = entries;
     report.complaints.extend(odd);
@@ -167,19 +171,32 @@ fn set_damaged_aside(workspace: &Workspace, archive: &mut Archive) -> Result<Vec
     Ok(done)
 }
 
+/// What the evidence says, of itself and of the items.
+fn check_rows(archive: &mut Archive) -> Result<FsckReport> {
+    let mut rows = FsckReport::default();
+    check_evidence(archive, &mut rows)?;
+    agree::check_items(archive, &mut rows)?;
+    Ok(rows)
+}
+
+/// Checks every byte, and what the database says of itself. What the evidence says is looked at
+/// meanwhile, unless mending may change it.
 fn check_artifacts(
     workspace: &Workspace,
     options: &FsckOptions,
     archive: &mut Archive,
     report: &mut FsckReport,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Option<FsckReport>> {
     let _timer = Timer::phase("artifacts");
     let total = archive.catalog().totals()?[1] as usize;
     let step = |sound: u64| progress.step(sound as usize, total);
-    // The database is asked what it thinks of itself while the last runs are decoded.
+    let mut rows = None;
     let known = check_all(archive, &step, |archive| {
         report.complaints = archive.integrity()?;
+        if options.repair.is_none() {
+            rows = Some(check_rows(archive)?);
+        }
         Ok(())
     })?;
     for artifact in known.purged {
@@ -200,7 +217,7 @@ fn check_artifacts(
         };
         report.damaged.push(examine(workspace, options, archive, artifact, sha256, why)?);
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// Complains of runs that hold more, or fewer, than the artifacts that name them; or writes them anew.

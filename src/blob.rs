@@ -10,6 +10,7 @@
 mod decoder;
 mod encoder;
 mod reader;
+mod whole;
 
 use std::io::{self, Write};
 
@@ -19,6 +20,7 @@ use crate::model::Digest;
 pub use decoder::Decoder;
 pub use encoder::{Encoded, Encoder, Run, encode_parts};
 pub use reader::RunReader;
+pub use whole::RunDecoder;
 
 /// Larger content is hashed in passing before memory is given to it.
 const LARGE_BYTES: u64 = 32 << 20;

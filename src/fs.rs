@@ -4,6 +4,7 @@
 //! folders that [`Folder`] opened.
 
 mod folder;
+mod folders;
 mod spool;
 mod stamp;
 mod temp_folder;
@@ -18,6 +19,7 @@ use std::path::Path;
 use crate::error::{Error, Refusal, Result};
 
 pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
+pub use folders::Folders;
 pub use spool::{Part, Spool, nameless_file_in, nameless_file_with};
 pub use stamp::Stamp;
 pub use temp_folder::TempFolder;
@@ -34,25 +36,8 @@ pub enum Executable {
 /// What the names of our temporary files begin with.
 pub const TEMP_PREFIX: &str = ".codex-tmp-";
 
-/// So many folders may be open at once without asking for more: each takes a descriptor.
-pub const OPEN_FOLDERS: usize = 128;
-
-/// Asks the system for as many descriptors as it has for us; how many folders may be open then.
-pub fn open_folders() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    // Whoever limits descriptors means it; what a process starts with is seldom that.
-    let most = limit.maximum.unwrap_or(u64::MAX).min(MOST_DESCRIPTORS);
-    let mut now = limit.current.unwrap_or(u64::MAX);
-    if now < most && setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).is_ok() {
-        now = most;
-    }
-    // Half of them, since each folder has a file in it for a moment, and others need some.
-    usize::try_from(now.min(MOST_DESCRIPTORS) / 2).map_or(OPEN_FOLDERS, |it| it.max(OPEN_FOLDERS))
-}
-
-/// More descriptors than this are not asked for.
-const MOST_DESCRIPTORS: u64 = 16384;
+/// So many folders may be open at once without a look at how many may.
+pub const FEW_FOLDERS: usize = 32;
 
 /// From so many files on, one sync of the whole file system is cheaper than one for each.
 pub const MANY_FILES: usize = 64;
@@ -83,6 +68,27 @@ fn sync_many<T: Copy>(
         Some(first) if all.len() >= MANY_FILES => folder_of(first).sync_file_system(),
         _ => all.iter().try_for_each(&sync),
     })
+}
+
+/// Makes what was written to all of `temps` durable, and the names of the folders that [`Folders`] made
+/// for them.
+pub fn sync_new<'a>(temps: impl Iterator<Item = &'a TempFile>) -> Result<()> {
+    let mut by_device: BTreeMap<u64, Vec<&TempFile>> = BTreeMap::new();
+    for temp in temps {
+        by_device.entry(temp.folder().device()?).or_default().push(temp);
+    }
+    by_device.values().try_for_each(|temps| sync_file_system(temps[0], temps))
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file_system(first: &TempFile, _all: &[&TempFile]) -> Result<()> {
+    first.folder().sync_file_system()
+}
+
+/// Other systems have no such call.
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_first: &TempFile, all: &[&TempFile]) -> Result<()> {
+    all.iter().try_for_each(|temp| temp.sync())
 }
 
 /// Replaces `target` by `bytes`: a temporary file in the same folder, synced, renamed, and the
@@ -197,6 +203,21 @@ pub fn disk_of(folder: &Path) -> Option<Disk> {
     let id = fs::metadata(folder).ok()?.dev();
     Some(Disk { id, free_bytes: room.f_bavail.saturating_mul(room.f_frsize) })
 }
+
+/// How many files and folders this process may have open, after asking for as many as it may ask for.
+pub fn descriptors() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX).min(MOST_DESCRIPTORS);
+    let mut now = limit.current.unwrap_or(u64::MAX);
+    if now < most && setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit }).is_ok() {
+        now = most;
+    }
+    usize::try_from(now.min(MOST_DESCRIPTORS)).unwrap_or(usize::MAX)
+}
+
+/// More than that are not asked for.
+const MOST_DESCRIPTORS: u64 = 8192;
 
 /// Whether `path` stands on a file system that may only be read.
 pub fn is_read_only(path: &Path) -> bool {

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::backend::ItemRow;
+use crate::backend::{ItemRow, StoredRecord};
 use crate::error::Result;
 use crate::evidence::{Action, Record};
+use crate::logging::Timer;
 use crate::model::{DeedId, Item, ItemState, escape_line};
 
 use super::Archive;
+use super::cores::on_all_cores;
 use super::fsck::FsckReport;
 use super::journaled::record_of;
 use super::lookup::belongs;
@@ -20,37 +22,72 @@ use super::lookup::belongs;
 /// Items are read in portions of this many.
 const PORTION: u64 = 500;
 
-/// Complains of every item whose row and records do not agree.
-pub fn check_items(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
-    archive.at_one_moment(|archive| {
-        let mut after = 0;
-        loop {
-            let rows = archive.catalog().item_rows(after, PORTION)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            let (first, last) = (after + 1, *last);
-            let mut records: Vec<(i64, Record)> = Vec::new();
-            for stored in archive.ledger().records_about_rows(first, last)? {
-                // What is no record was complained of with the chain.
-                if let (Some(row), Ok(record)) = (stored.item_id, record_of(&stored)) {
-                    records.push((row, record));
-                }
-            }
-            records.sort_by_key(|(row, _)| *row);
-            for (id, row) in rows {
-                let from = records.partition_point(|(row, _)| *row < id);
-                let until = records.partition_point(|(row, _)| *row <= id);
-                let about: Vec<&Record> = records[from..until].iter().map(|(_, it)| it).collect();
-                match row {
-                    Ok(row) => complain(&row, &about, report),
-                    Err(error) => report.complaints.push(error.to_string()),
-                }
-            }
-            after = last;
-        }
-    })
+/// Items with the records about them.
+struct Task {
+    /// Where they stand among all.
+    at: usize,
+    rows: Vec<(i64, Result<ItemRow>)>,
+    records: Vec<StoredRecord>,
+    /// Whether every record was found to be sound just now.
+    are_sound: bool,
 }
 
-fn complain(row: &ItemRow, records: &[&Record], report: &mut FsckReport) {
+/// Complains of every item whose row and records do not agree. Whoever checked the records before says so
+/// in `report`.
+pub fn check_items(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
+    let _timer = Timer::phase("items");
+    let are_sound = report.records_are_sound;
+    let mut complaints: Vec<(usize, Vec<String>)> = Vec::new();
+    let take = &mut |some| complaints.push(some);
+    archive.at_one_moment(|archive| {
+        on_all_cores(
+            || Ok(()),
+            |(), task| judge(task),
+            |cores| {
+                let mut after = 0;
+                for at in 0.. {
+                    let rows = archive.catalog().item_rows(after, PORTION)?;
+                    let Some((last, _)) = rows.last() else { break };
+                    let (first, last) = (after + 1, *last);
+                    let records = archive.ledger().records_about_rows(first, last)?;
+                    let bytes = rows.len() * size_of::<ItemRow>()
+                        + records.iter().map(|it| it.body.len()).sum::<usize>();
+                    cores.give(Task { at, rows, records, are_sound }, bytes, take);
+                    after = last;
+                }
+                cores.finish(take);
+                Ok(())
+            },
+        )
+    })?;
+    complaints.sort_by_key(|(at, _)| *at);
+    report.complaints.extend(complaints.into_iter().flat_map(|(_, words)| words));
+    Ok(())
+}
+
+/// What is wrong with the items of `task`.
+fn judge(task: Task) -> (usize, Vec<String>) {
+    // What is no record was complained of with the chain.
+    let read = |it: &StoredRecord| match task.are_sound {
+        true => Record::read_row(it.log, it.seq, it.prev, it.deed, &it.body).ok(),
+        false => record_of(it).ok(),
+    };
+    let record = |stored: &StoredRecord| Some((stored.item_id?, read(stored)?));
+    let mut records: Vec<(i64, Record)> = task.records.iter().filter_map(record).collect();
+    records.sort_by_key(|(row, _)| *row);
+    let wrong = |(id, row): (i64, Result<ItemRow>)| {
+        let from = records.partition_point(|(row, _)| *row < id);
+        let until = records.partition_point(|(row, _)| *row <= id);
+        let about: Vec<&Record> = records[from..until].iter().map(|(_, it)| it).collect();
+        match row {
+            Ok(row) => complaint(&row, &about),
+            Err(error) => Some(error.to_string()),
+        }
+    };
+    (task.at, task.rows.into_iter().filter_map(wrong).collect())
+}
+
+fn complaint(row: &ItemRow, records: &[&Record]) -> Option<String> {
     let item = &row.item;
     let mut wrong = Vec::new();
     if !belongs(item) {
@@ -63,10 +100,11 @@ fn complain(row: &ItemRow, records: &[&Record], report: &mut FsckReport) {
         wrong.push("a record about another item names its row");
     }
     wrong.extend(disagreements(row, records));
-    if !wrong.is_empty() {
-        let words = format!("item {} {}: {}", item.tombstone, item.path, wrong.join("; "));
-        report.complaints.push(escape_line(&words));
+    if wrong.is_empty() {
+        return None;
     }
+    let words = format!("item {} {}: {}", item.tombstone, item.path, wrong.join("; "));
+    Some(escape_line(&words))
 }
 
 fn disagreements(row: &ItemRow, records: &[&Record]) -> Vec<&'static str> {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
-use super::fsck::{FsckReport, check_evidence};
+use super::chains::check_evidence;
+use super::fsck::FsckReport;
 use super::root::logical_root;
 use super::{Archive, agree};
 

@@ -2,7 +2,7 @@
 //! an id.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 
@@ -74,6 +74,8 @@ fn stub_in(
 pub struct Finder<'a> {
     workspace: &'a Workspace,
     is_for_many: bool,
+    /// Items of the archive that were asked for all at once.
+    ahead: BTreeMap<TombstoneId, Item>,
     /// Every entry of the index.
     staged: OnceCell<BTreeMap<RepoPath, GitOid>>,
     /// The items that the tree's segments archived.
@@ -84,12 +86,26 @@ impl<'a> Finder<'a> {
     /// For a single item: of the index only its path is read.
     pub fn for_one(workspace: &'a Workspace) -> Self {
         let (staged, in_segments) = (OnceCell::new(), OnceCell::new());
-        Self { workspace, is_for_many: false, staged, in_segments }
+        let ahead = BTreeMap::new();
+        Self { workspace, is_for_many: false, ahead, staged, in_segments }
     }
 
     /// For many items: the index is read once.
     pub fn for_many(workspace: &'a Workspace) -> Self {
         Self { is_for_many: true, ..Self::for_one(workspace) }
+    }
+
+    /// Fetches those items that `texts` give the whole ids of, all at once.
+    pub fn look_ahead<'t>(
+        &mut self,
+        archive: &mut Archive,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<()> {
+        let ids: BTreeSet<TombstoneId> = texts.filter_map(|text| text.parse().ok()).collect();
+        let ids: Vec<TombstoneId> = ids.into_iter().collect();
+        let items = archive.catalog().items_with_ids(&ids)?;
+        self.ahead = items.into_iter().map(|item| (item.tombstone, item)).collect();
+        Ok(())
     }
 
     /// The item that `text` means; see [`find`].
@@ -115,9 +131,12 @@ impl<'a> Finder<'a> {
         id: &TombstoneId,
         stub_path: Option<RepoPath>,
     ) -> Result<Found> {
-        if let Some(archive) = archive
-            && let Some(item) = archive.catalog().item(id, false)?
-        {
+        let item = match (self.ahead.get(id), archive) {
+            (Some(item), _) => Some(item.clone()),
+            (None, Some(archive)) => archive.catalog().item(id, false)?,
+            (None, None) => None,
+        };
+        if let Some(item) = item {
             return Ok(Found { item, in_archive: true, stub_path });
         }
         match self.in_segments()?.get(id) {

@@ -1,31 +1,29 @@
 //! `fsck`: proves every byte of the archive, and heals what git still has.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use crate::backend::{OddRun, StoredRecord};
+use crate::backend::{Member, OddRun};
 use crate::blob::Encoded;
 use crate::error::{Error, Result};
-use crate::evidence::{Action, ChainFault, Event, Head, verify};
+use crate::evidence::{Action, Event};
 use crate::git::Bytes as _;
 use crate::logging::{About, Timer};
-use crate::model::{Actor, DeedId, Digest, Item, ItemState, LogId, escape_line};
+use crate::model::{Actor, DeedId, Digest, Item, ItemState, escape_line};
 use crate::progress::Progress;
 
+use super::chains::check_evidence;
 use super::entry::check_entries;
 use super::intake::large::LARGE_BYTES;
-use super::journaled::record_of;
-use super::sound::sound;
+use super::sound::check_all;
 use super::{Archive, Content, Workspace, agree, intent, lookup, pending, recovery, runs, upload};
 
-/// Artifacts and records are read in portions of this many.
+/// Runs are read in portions of this many.
 const PORTION: u64 = 500;
 
 /// The schema from which on runs have several members.
 const UPLOADS_SINCE: i64 = 5;
 
-/// Beyond this many complaints records are no longer looked at one by one.
+/// Beyond this many complaints runs are no longer told of one by one.
 const MOST: usize = 1000;
 
 /// What to check, and whether to mend it.
@@ -68,6 +66,9 @@ pub struct FsckReport {
     pub content_bytes: u64,
     /// Records whose digests were computed again.
     pub records: u64,
+    /// Whether all of them were what their digests say, and stood in their places.
+    #[serde(skip)]
+    pub records_are_sound: bool,
     /// Entries of memory whose digests were.
     pub entries: u64,
     /// Damaged artifacts.
@@ -126,15 +127,18 @@ fn check(
         }
         None => Archive::open(workspace)?,
     };
-    let complaints = archive.integrity()?;
-    let mut report = FsckReport { complaints, set_aside, ..FsckReport::default() };
-    check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
+    let mut report = FsckReport { set_aside, ..FsckReport::default() };
+    let rows = check_artifacts(workspace, options, &mut archive, &mut report, progress)?;
     check_runs(options, &mut archive, &mut report)?;
     if report.damaged.iter().any(|artifact| artifact.healed) {
         report.complaints = archive.integrity()?;
     }
-    check_evidence(&mut archive, &mut report)?;
-    agree::check_items(&mut archive, &mut report)?;
+    let rows = match rows {
+        Some(rows) => rows,
+        None => check_rows(&mut archive)?,
+    };
+    report.records = rows.records;
+    report.complaints.extend(rows.complaints);
     let (entries, odd) = check_entries(&mut archive)?;
     report.entries = entries;
     report.complaints.extend(odd);
@@ -167,45 +171,53 @@ fn set_damaged_aside(workspace: &Workspace, archive: &mut Archive) -> Result<Vec
     Ok(done)
 }
 
+/// What the evidence says, of itself and of the items.
+fn check_rows(archive: &mut Archive) -> Result<FsckReport> {
+    let mut rows = FsckReport::default();
+    check_evidence(archive, &mut rows)?;
+    agree::check_items(archive, &mut rows)?;
+    Ok(rows)
+}
+
+/// Checks every byte, and what the database says of itself. What the evidence says is looked at
+/// meanwhile, unless mending may change it.
 fn check_artifacts(
     workspace: &Workspace,
     options: &FsckOptions,
     archive: &mut Archive,
     report: &mut FsckReport,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Option<FsckReport>> {
     let _timer = Timer::phase("artifacts");
     let total = archive.catalog().totals()?[1] as usize;
-    let mut after = 0;
-    loop {
-        let portion = archive.catalog().members_after(after, PORTION)?;
-        let Some((last, _)) = portion.last() else { return Ok(()) };
-        after = last.artifact;
-        let sound = sound(archive, &portion)?;
-        for (member, place) in portion {
-            let (row, sha256, size_bytes) = (member.artifact, member.sha256, member.size_bytes);
-            if place.is_none() {
-                complain_of_kept(archive, row, report)?;
-                continue;
-            }
-            report.artifacts += 1;
-            progress.step(report.artifacts as usize, total);
-            if sound.contains(&row) {
+    let step = |sound: u64| progress.step(sound as usize, total);
+    let mut rows = None;
+    let known = check_all(archive, &step, |archive| {
+        report.complaints = archive.integrity()?;
+        if options.repair.is_none() {
+            rows = Some(check_rows(archive)?);
+        }
+        Ok(())
+    })?;
+    for artifact in known.purged {
+        complain_of_kept(archive, artifact, report)?;
+    }
+    (report.artifacts, report.content_bytes) = (known.sound, known.content_bytes);
+    for Member { artifact, sha256, size_bytes, .. } in known.doubtful {
+        report.artifacts += 1;
+        step(report.artifacts);
+        let checked = archive.check_artifact(artifact, size_bytes, &sha256);
+        let why = match checked.and_then(|_| archive.check_run(artifact, &sha256)) {
+            Ok(_) => {
                 report.content_bytes = report.content_bytes.saturating_add(size_bytes);
                 continue;
             }
-            let checked = archive.check_artifact(row, size_bytes, &sha256);
-            let why = match checked.and_then(|_| archive.check_run(row, &sha256)) {
-                Ok(_) => {
-                    report.content_bytes = report.content_bytes.saturating_add(size_bytes);
-                    continue;
-                }
-                Err(error @ Error::Damaged { .. }) => error.to_string(),
-                Err(error) => return Err(error),
-            };
-            report.damaged.push(examine(workspace, options, archive, row, sha256, why)?);
-        }
+            Err(error @ Error::Damaged { .. }) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        report.damaged.push(examine(workspace, options, archive, artifact, sha256, why)?);
     }
+    Ok(rows)
 }
 
 /// Complains of runs that hold more, or fewer, than the artifacts that name them; or writes them anew.
@@ -333,83 +345,4 @@ fn true_content(workspace: &Workspace, item: &Item) -> Result<Option<Content>> {
     let content = Content::of_blob(spool, repository, &item.git_blob, size_bytes)?;
     let is_named = |it: &Content| lookup::belongs(&Item { sha256: it.sha256(), ..item.clone() });
     Ok(content.filter(is_named))
-}
-
-/// Computes every record's digest again and follows every chain to its head.
-pub(super) fn check_evidence(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
-    let _timer = Timer::phase("evidence");
-    archive.at_one_moment(|archive| follow_chains(archive, report))
-}
-
-fn follow_chains(archive: &mut Archive, report: &mut FsckReport) -> Result<()> {
-    let mut heads: BTreeMap<LogId, Head> = BTreeMap::new();
-    let mut after = 0;
-    loop {
-        let portion = archive.ledger().records_after(after, PORTION)?;
-        let Some(last) = portion.last() else { break };
-        after = last.row_id;
-        for stored in portion {
-            report.records += 1;
-            let head = heads.entry(stored.log).or_insert_with(|| Head::empty(stored.log));
-            if report.complaints.len() < MOST
-                && let Some(fault) = fault_of(archive, *head, &stored)?
-            {
-                let words = escape_line(&fault);
-                report.complaints.push(format!("log {}: {words}", stored.log));
-            }
-            *head = Head { log: stored.log, seq: stored.seq, digest: stored.digest };
-        }
-    }
-    for log in archive.ledger().logs()? {
-        let last = heads.get(&log.log);
-        let (seq, digest) = last.map_or((0, Digest::ZERO), |head| (head.seq, head.digest));
-        if (seq, digest) == (log.seq, log.digest) {
-            continue;
-        }
-        let what = if seq < log.seq {
-            format!(
-                "it ends at record {seq}, but its head says {}: its tail was truncated",
-                log.seq
-            )
-        } else if seq > log.seq {
-            format!("it ends at record {seq}, but its head says {}: its tail was added", log.seq)
-        } else {
-            format!("its head is not record {seq}: one of the two was edited")
-        };
-        report.complaints.push(format!("log {}: {what}", log.log));
-    }
-    Ok(())
-}
-
-/// What is wrong with a record that stands behind `head`: its place, by its number and what stands
-/// elsewhere, or what it says.
-fn fault_of(archive: &mut Archive, head: Head, stored: &StoredRecord) -> Result<Option<String>> {
-    let (seq, after) = (stored.seq, head.seq);
-    let (log, mut ledger) = (stored.log, archive.ledger());
-    let fault = if seq > after + 1 {
-        Some(match ledger.digest_at(&log, after + 1)? {
-            Some(_) => ChainFault::Reordered { seq, after },
-            None => ChainFault::Gap { after, found: seq },
-        })
-    } else if seq == after && seq > 0 {
-        Some(ChainFault::Fork { seq })
-    } else if seq <= after {
-        Some(ChainFault::Reordered { seq, after })
-    } else {
-        None
-    };
-    let words = match (fault, record_of(stored)) {
-        (Some(fault), _) => Some(fault.to_string()),
-        (None, Ok(record)) => {
-            verify([(record, stored.digest)].iter(), Some(head)).err().map(|it| it.to_string())
-        }
-        (None, Err(error)) => Some(error.to_string()),
-    };
-    // Looked for only where something is wrong: it reads the whole table.
-    Ok(match words {
-        Some(_) if ledger.count_of(&stored.digest)? > 1 => {
-            Some(ChainFault::Duplicate { seq }.to_string())
-        }
-        words => words,
-    })
 }

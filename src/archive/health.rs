@@ -15,7 +15,8 @@ use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::evidence::LastLine;
 use crate::logging::About;
 
-use super::fsck::{FsckReport, check_evidence};
+use super::chains::check_evidence;
+use super::fsck::FsckReport;
 use super::journaled::record_of;
 use super::smoke::smoke;
 use super::{Archive, Workspace};

@@ -9,7 +9,7 @@ use crate::backend::{
 };
 use crate::clock::{Stopwatch, Timestamp};
 use crate::error::{Error, Result};
-use crate::evidence::{Action, Event, Head, Journal, LastLine, Record, link};
+use crate::evidence::{Action, Event, Head, Journal, LastLine, Linked, Record, link_rendered};
 use crate::logging::Timer;
 use crate::model::{CloneId, DeedId, Digest, LogId, escape_line};
 use crate::retry::Retry;
@@ -319,15 +319,17 @@ impl Archive {
         lines: &mut Vec<String>,
     ) -> Result<Vec<(Record, Digest)>> {
         let at = Head { log: head.log, seq: head.seq, digest: head.digest };
-        let records = link(at, deed, now, events, lines)?;
-        let mut rows = Vec::with_capacity(records.len());
-        for ((record, digest), item_id) in records.iter().zip(items) {
+        let linked = link_rendered(at, deed, now, events)?;
+        let (mut records, mut rows) = (Vec::with_capacity(linked.len()), Vec::new());
+        for (Linked { record, digest, rendered }, item_id) in linked.into_iter().zip(items) {
+            lines.push(rendered.line);
             rows.push(NewRecord {
-                digest: *digest,
+                digest,
                 item_id: *item_id,
                 action: record.event.action.as_str().to_owned(),
-                body: record.render_body()?,
+                body: rendered.body,
             });
+            records.push((record, digest));
         }
         let writer = self.writer;
         self.ledger().append(head, deed, writer, &rows)?;
@@ -387,9 +389,9 @@ pub fn record_of(stored: &StoredRecord) -> Result<Record> {
     if stored.body.is_empty() {
         return Err(damaged("its body is gone, or does not decode".to_owned()));
     }
-    let record = Record::from_body(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
-        .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
-    let digest = record.digest()?;
+    let (record, digest) =
+        Record::from_row(stored.log, stored.seq, stored.prev, stored.deed, &stored.body)
+            .map_err(|fault| damaged(escape_line(&fault.to_string())))?;
     if digest != stored.digest {
         let why =
             format!("it was edited: its digest is {digest}, the table says {}", stored.digest);

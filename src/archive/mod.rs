@@ -6,9 +6,11 @@
 mod agree;
 mod attributes;
 mod batch;
+mod chains;
 mod check;
 mod checkpoint;
 mod content;
+mod cores;
 mod credentials;
 mod desk;
 mod detach;

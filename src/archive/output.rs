@@ -53,7 +53,7 @@ impl Target {
     }
 
     /// The folder that holds it, opened; `None` where it is missing.
-    fn folder(&self) -> Result<Option<Folder>> {
+    pub fn folder(&self) -> Result<Option<Folder>> {
         let above = files::folder_of(&self.file);
         match &self.base {
             Some(base) => Folder::below(ACTION, base, self.inside(base)),
@@ -75,6 +75,12 @@ impl Target {
         Ok(Arc::new(folder))
     }
 
+    /// The folder below which no link is followed, and the way from there to the folder that holds it;
+    /// `None` where the user chose the way.
+    pub fn way(&self) -> Option<(&Path, &Path)> {
+        self.base.as_deref().map(|base| (base, self.inside(base)))
+    }
+
     fn inside(&self, base: &Path) -> &Path {
         let inside = self.file.strip_prefix(base).unwrap_or(Path::new(""));
         files::inner_folder_of(inside)
@@ -82,7 +88,12 @@ impl Target {
 
     /// The regular file that stands there; `None` where nothing does. Anything else is refused.
     pub fn seen(&self) -> Result<Option<Seen>> {
-        let there = match self.folder()? {
+        self.seen_in(self.folder()?.as_ref())
+    }
+
+    /// The same where `folder` is the one that holds it, or `None` because that is missing.
+    pub fn seen_in(&self, folder: Option<&Folder>) -> Result<Option<Seen>> {
+        let there = match folder {
             Some(_) if self.file.file_name().is_none() => There::Other("a folder"),
             Some(_) if self.base.as_ref() == Some(&self.file) => There::Other("a folder"),
             Some(folder) => folder.see(self.name())?,
@@ -149,6 +160,18 @@ pub fn contained(
     outside: Outside,
     target: &Path,
 ) -> Result<Target> {
+    let check = |base: &Path, inside: &Path| files::check_contained(action, base, inside);
+    contained_by(action, workspace, outside, target, check)
+}
+
+/// The same where `check` sees to it that no link is on the way from the one folder to the file.
+pub fn contained_by(
+    action: &'static str,
+    workspace: &Workspace,
+    outside: Outside,
+    target: &Path,
+    check: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<Target> {
     let target = normal(target);
     let in_git = |path: &Path| {
         let why = "it is inside git's own folder";
@@ -164,7 +187,7 @@ pub fn contained(
         if names_git_folder(inside.as_os_str().as_bytes()) {
             return in_git(inside);
         }
-        files::check_contained(action, base, inside)?;
+        check(base, inside)?;
         return Ok(Target::below(base, inside));
     }
     if outside == Outside::Refused {

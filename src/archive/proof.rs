@@ -15,8 +15,9 @@ use crate::model::{Digest, Finding, LogId, Rule, Severity};
 mod journal;
 mod signatures;
 
+use super::chains::check_evidence;
 use super::checkpoint::checkpoint_faults;
-use super::fsck::{FsckReport, check_evidence};
+use super::fsck::FsckReport;
 use super::reinstate::RolledBack;
 use super::{Archive, Workspace, segments};
 

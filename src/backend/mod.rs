@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod audit;
+mod bulk;
 mod catalog;
 #[cfg(any(feature = "mariadb", feature = "postgres"))]
 mod connection;

@@ -29,6 +29,11 @@ impl<'a> ObjectWriter<'a> {
         Self { out, is_empty: true }
     }
 
+    /// Bytes written so far.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     fn key(&mut self, key: &str) {
         if !self.is_empty {
             self.out.push(',');

@@ -5,7 +5,7 @@
 //! the table, segments in git, cited digests; docs/security.md).
 
 use super::event::Event;
-use super::record::Record;
+use super::record::{Record, Rendered};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::model::{DeedId, Digest, LogId};
@@ -91,24 +91,45 @@ impl ChainFault {
     }
 }
 
-/// Puts `events` behind `head`, as one deed at one time; gives each record with its digest, and adds
-/// its line to `lines`. Fails when an event cannot be rendered ([`Record::render`]).
+/// Puts `events` behind `head`, as one deed at one time; gives each record with its digest. Fails
+/// when an event cannot be rendered ([`Record::render`]).
 pub fn link(
     head: Head,
     deed: DeedId,
     ts: Timestamp,
     events: Vec<Event>,
-    lines: &mut Vec<String>,
 ) -> Result<Vec<(Record, Digest)>> {
+    let linked = link_rendered(head, deed, ts, events)?;
+    Ok(linked.into_iter().map(|it| (it.record, it.digest)).collect())
+}
+
+/// A record with its digest and its texts.
+#[derive(Debug)]
+pub struct Linked {
+    /// The record.
+    pub record: Record,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its line, and the body in it.
+    pub rendered: Rendered,
+}
+
+/// [`link`], with the texts that were made for it.
+pub fn link_rendered(
+    head: Head,
+    deed: DeedId,
+    ts: Timestamp,
+    events: Vec<Event>,
+) -> Result<Vec<Linked>> {
     let Head { log, mut seq, digest: mut prev } = head;
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
         let record = Record { log, seq, prev, deed, ts, event };
-        let line = record.render()?;
-        prev = Digest::of(line.as_bytes());
-        lines.push(line);
-        records.push((record, prev));
+        let rendered = record.render_both()?;
+        let digest = Digest::of(rendered.line.as_bytes());
+        prev = digest;
+        records.push(Linked { record, digest, rendered });
     }
     Ok(records)
 }
@@ -257,8 +278,7 @@ mod tests {
         let events = (0..count)
             .map(|n| Event { size: Some(n as u64), ..Event::new(Action::Archive, "marc") });
         let ts = Timestamp::from_unix_ms(1_795_253_290_007);
-        link(Head::empty(LogId::random()), DeedId::random(), ts, events.collect(), &mut Vec::new())
-            .unwrap()
+        link(Head::empty(LogId::random()), DeedId::random(), ts, events.collect()).unwrap()
     }
 
     fn head(pair: &(Record, Digest)) -> Head {

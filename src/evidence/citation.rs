@@ -219,8 +219,7 @@ mod tests {
         };
         let ts = Timestamp::from_unix_ms(1_795_253_290_007);
         let head = Head::empty(LogId::random());
-        Segment::new(link(head, DeedId::random(), ts, vec![event; 2], &mut Vec::new()).unwrap())
-            .unwrap()
+        Segment::new(link(head, DeedId::random(), ts, vec![event; 2]).unwrap()).unwrap()
     }
 
     fn records(segments: &[Segment]) -> Vec<Digest> {

@@ -275,8 +275,7 @@ mod tests {
     fn lines(count: usize) -> Vec<String> {
         let ts = Timestamp::from_unix_ms(1_795_253_290_007);
         let events = vec![Event::new(Action::Archive, "marc"); count];
-        let log = link(Head::empty(LogId::random()), DeedId::random(), ts, events, &mut Vec::new())
-            .unwrap();
+        let log = link(Head::empty(LogId::random()), DeedId::random(), ts, events).unwrap();
         log.iter().map(|(record, _)| record.render().unwrap()).collect()
     }
 

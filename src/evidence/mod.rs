@@ -19,7 +19,7 @@ mod segment;
 mod statement;
 
 pub use action::Action;
-pub use chain::{ChainFault, Head, link, verify};
+pub use chain::{ChainFault, Head, Linked, link, link_rendered, verify};
 pub use checkpoint::Checkpoint;
 pub use citation::{Citations, TRAILER, cited_digests, read_citations, render as render_citation};
 pub use event::Event;
@@ -27,7 +27,7 @@ pub use fields::RecordFault;
 pub use journal::{Journal, JournalLine, JournalLines, LastLine, Tail};
 pub use merkle::{audit_path, leaf_hash, merkle_root, root_by_path};
 pub use note::{KIND, MAX_NOTE_BYTES, Note, NoteSignature, key_id};
-pub use record::{MAX_LINE_BYTES, Record, VERSION};
+pub use record::{MAX_LINE_BYTES, Record, Rendered, VERSION};
 pub use segment::{SEGMENT_FOLDER, Segment, SegmentFault, is_segment_path, segment_signed_by};
 pub use statement::{statement, statement_of_last};
 

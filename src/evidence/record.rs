@@ -3,6 +3,9 @@
 //! Promises: `parse` takes exactly what `render` writes, so a record has one digest; it says in
 //! plain words why a line is none. The format is that of docs/formats.md.
 
+use std::fmt::Display;
+use std::ops::Range;
+
 use super::action::Action;
 use super::canonical::{MAX_INTEGER, ObjectWriter};
 use super::event::Event;
@@ -48,17 +51,48 @@ enum Part {
     Body,
 }
 
+/// Why something has no canonical form, where it has none.
+type Written = std::result::Result<(), &'static str>;
+
+/// The value of a key that only a line has.
+enum Own<'a> {
+    Plain(&'a dyn Display),
+    Integer(u64),
+}
+
+/// A record's line and what of it a table has no column for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// As [`Record::render`] writes it.
+    pub line: String,
+    /// As [`Record::render_body`] writes it.
+    pub body: String,
+}
+
 impl Record {
     /// The line, without its line feed. Fails when it would be longer than 64 KiB or a value has
     /// no canonical form.
     pub fn render(&self) -> Result<String> {
-        self.render_part(Part::Line)
+        self.render_part(Part::Line).map(|(line, _)| line)
     }
 
     /// Canonical JSON of everything but `v`, `log`, `seq`, `prev` and `deed`, which are columns of
     /// a table. Fails as [`Self::render`] does.
     pub fn render_body(&self) -> Result<String> {
-        self.render_part(Part::Body)
+        self.render_part(Part::Body).map(|(body, _)| body)
+    }
+
+    /// The line and its body at once. Fails as [`Self::render`] does.
+    pub fn render_both(&self) -> Result<Rendered> {
+        let (line, own) = self.render_part(Part::Line)?;
+        let mut body = String::with_capacity(line.len());
+        let mut from = 0;
+        for key in own {
+            body.push_str(&line[from..key.start]);
+            from = key.end;
+        }
+        body.push_str(&line[from..]);
+        Ok(Rendered { line, body })
     }
 
     /// SHA-256 of the line without its line feed. Fails as [`Self::render`] does.
@@ -87,18 +121,47 @@ impl Record {
         deed: DeedId,
         body: &[u8],
     ) -> std::result::Result<Self, RecordFault> {
+        Self::from_row(log, seq, prev, deed, body).map(|(record, _)| record)
+    }
+
+    /// The same with the record's digest.
+    pub fn from_row(
+        log: LogId,
+        seq: u64,
+        prev: Digest,
+        deed: DeedId,
+        body: &[u8],
+    ) -> std::result::Result<(Self, Digest), RecordFault> {
+        let record = Self::read_row(log, seq, prev, deed, body)?;
+        match record.render_both() {
+            Ok(both) if both.body.as_bytes() == body => {
+                let digest = Digest::of(both.line.as_bytes());
+                Ok((record, digest))
+            }
+            _ => Err(RecordFault::OtherSpelling),
+        }
+    }
+
+    /// What the row of a record says that was checked already: neither its spelling is judged here nor
+    /// its digest known.
+    pub fn read_row(
+        log: LogId,
+        seq: u64,
+        prev: Digest,
+        deed: DeedId,
+        body: &[u8],
+    ) -> std::result::Result<Self, RecordFault> {
         if !(1..=MAX_INTEGER).contains(&seq) {
             return Err(RecordFault::WrongType { key: "seq", expected: SEQ });
         }
         let mut fields = Fields::read(body)?;
         let (ts, event) = read_body(&mut fields)?;
         fields.finish()?;
-        let record = Self { log, seq, prev, deed, ts, event };
-        record.check_spelling(Part::Body, body)
+        Ok(Self { log, seq, prev, deed, ts, event })
     }
 
     fn parse_line(line: &[u8]) -> std::result::Result<Self, RecordFault> {
-        Self::read_line(line)?.check_spelling(Part::Line, line)
+        Self::read_line(line)?.check_spelling(line)
     }
 
     fn read_line(line: &[u8]) -> std::result::Result<Self, RecordFault> {
@@ -121,28 +184,40 @@ impl Record {
         Ok(Self { log, seq, prev, deed, ts, event })
     }
 
-    fn check_spelling(self, part: Part, bytes: &[u8]) -> std::result::Result<Self, RecordFault> {
-        match self.render_part(part) {
+    fn check_spelling(self, bytes: &[u8]) -> std::result::Result<Self, RecordFault> {
+        match self.render() {
             Ok(text) if text.as_bytes() == bytes => Ok(self),
             _ => Err(RecordFault::OtherSpelling),
         }
     }
 
-    fn render_part(&self, part: Part) -> Result<String> {
+    /// The text, and where in it the keys stand that a body has not got, each with the comma before it.
+    fn render_part(&self, part: Part) -> Result<(String, Vec<Range<usize>>)> {
         self.check()?;
-        let mut line = String::with_capacity(768);
-        self.write(part, &mut line).map_err(|why| self.invalid(why))?;
+        let (mut line, mut own) = (String::with_capacity(768), Vec::new());
+        self.write(part, &mut line, &mut own).map_err(|why| self.invalid(why))?;
         if line.len() > MAX_LINE_BYTES {
             return Err(self.invalid("its line would be longer than 64 KiB"));
         }
-        Ok(line)
+        Ok((line, own))
     }
 
     /// Writes the keys in bytewise order.
-    fn write(&self, part: Part, line: &mut String) -> std::result::Result<(), &'static str> {
-        let is_line = part == Part::Line;
+    fn write(&self, part: Part, line: &mut String, own: &mut Vec<Range<usize>>) -> Written {
         let event = &self.event;
         let mut object = ObjectWriter::begin(line);
+        let mut own = |object: &mut ObjectWriter<'_>, key: &str, value: Own<'_>| -> Written {
+            if part == Part::Body {
+                return Ok(());
+            }
+            let start = object.len();
+            match value {
+                Own::Plain(value) => object.plain(key, value),
+                Own::Integer(value) => object.integer(key, value)?,
+            }
+            own.push(start..object.len());
+            Ok(())
+        };
         object.text("action", event.action.as_str());
         object.text("actor", &event.actor);
         if !event.approvers.is_empty() {
@@ -150,36 +225,26 @@ impl Record {
         }
         text(&mut object, "assurance", &event.assurance);
         text(&mut object, "commit", &event.commit);
-        if is_line {
-            object.plain("deed", self.deed);
-        }
+        own(&mut object, "deed", Own::Plain(&self.deed))?;
         if let Some(detail) = &event.detail {
             object.object("detail", detail)?;
         }
         integer(&mut object, "duration_ms", event.duration_ms)?;
         plain(&mut object, "git_blob", &event.git_blob);
-        if is_line {
-            object.plain("log", self.log);
-        }
+        own(&mut object, "log", Own::Plain(&self.log))?;
         plain(&mut object, "mode", &event.mode);
         plain(&mut object, "of", &event.of);
         plain(&mut object, "path", &event.path);
-        if is_line {
-            object.plain("prev", self.prev);
-        }
+        own(&mut object, "prev", Own::Plain(&self.prev))?;
         text(&mut object, "reason", &event.reason);
         text(&mut object, "repo", &event.repo);
-        if is_line {
-            object.integer("seq", self.seq)?;
-        }
+        own(&mut object, "seq", Own::Integer(self.seq))?;
         plain(&mut object, "sha256", &event.sha256);
         integer(&mut object, "size", event.size)?;
         integer(&mut object, "stored_size", event.stored_size)?;
         plain(&mut object, "tombstone", &event.tombstone);
         object.plain("ts", self.ts);
-        if is_line {
-            object.integer("v", VERSION)?;
-        }
+        own(&mut object, "v", Own::Integer(VERSION))?;
         object.end();
         Ok(())
     }
@@ -214,7 +279,7 @@ fn text(object: &mut ObjectWriter<'_>, key: &str, value: &Option<String>) {
     }
 }
 
-fn plain(object: &mut ObjectWriter<'_>, key: &str, value: &Option<impl std::fmt::Display>) {
+fn plain(object: &mut ObjectWriter<'_>, key: &str, value: &Option<impl Display>) {
     if let Some(value) = value {
         object.plain(key, value);
     }

@@ -182,7 +182,7 @@ mod tests {
     fn lines(count: usize) -> Vec<(Record, Digest)> {
         let ts = Timestamp::from_unix_ms(1_795_253_290_007);
         let events = vec![Event::new(Action::Archive, "marc"); count];
-        link(Head::empty(LogId::random()), DeedId::random(), ts, events, &mut Vec::new()).unwrap()
+        link(Head::empty(LogId::random()), DeedId::random(), ts, events).unwrap()
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
         let mut two = lines(2);
         let (head, _) = (Head { log: two[1].0.log, seq: 2, digest: two[1].1 }, ());
         let events = vec![Event::new(Action::Archive, "marc")];
-        two.extend(link(head, DeedId::random(), two[0].0.ts, events, &mut Vec::new()).unwrap());
+        two.extend(link(head, DeedId::random(), two[0].0.ts, events).unwrap());
         assert!(Segment::new(two).is_err());
         assert!(Segment::new(Vec::new()).is_err());
         let mut edited = lines(1);

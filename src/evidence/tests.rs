@@ -123,10 +123,7 @@ fn sample() -> Record {
     let ts = Timestamp::from_unix_ms(1_795_253_290_007);
     let mut event = Event::new(Action::Archive, "marc");
     event.path = Some(RepoPath::new(b"src/a b.py").unwrap());
-    link(Head::empty(LogId::random()), DeedId::random(), ts, vec![event], &mut Vec::new())
-        .unwrap()
-        .remove(0)
-        .0
+    link(Head::empty(LogId::random()), DeedId::random(), ts, vec![event]).unwrap().remove(0).0
 }
 
 #[test]
@@ -286,6 +283,8 @@ proptest! {
             record.log, record.seq, record.prev, record.deed, body.as_bytes(),
         );
         prop_assert_eq!(read, Ok(record.clone()));
+        let both = record.render_both().unwrap();
+        prop_assert_eq!((&both.line, &both.body), (&line, &body));
         // serde_json sorts the same keys the same way.
         let value: Value = serde_json::from_str(&line).unwrap();
         let keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();

@@ -68,6 +68,35 @@ fn failed(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(Errno) 
     move |errno| Error::io(action, path)(errno.into())
 }
 
+/// What is done where a folder on the way is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Making {
+    /// Nothing.
+    Nothing,
+    /// It is made, and its name is durable at once.
+    Synced,
+    /// It is made; the caller makes its name durable with all that is in it.
+    Later,
+}
+
+/// A way into a folder.
+pub(super) struct Way<'a> {
+    /// What is to be done there, for messages.
+    pub action: &'static str,
+    /// All of the way, for messages.
+    pub relative: &'a Path,
+    /// What is done where a part of it is missing.
+    pub making: Making,
+}
+
+/// Part by part one gets deeper than any program that goes by paths could follow.
+pub(super) fn check_length(full: &Path) -> Result<()> {
+    if full.as_os_str().len() >= LONGEST_PATH {
+        return Err(failed("open", full)(Errno::NAMETOOLONG));
+    }
+    Ok(())
+}
+
 impl Folder {
     /// The folder `path`; links in it are followed. For places that are our own or that the user
     /// chose.
@@ -89,48 +118,60 @@ impl Folder {
     }
 
     fn walk(action: &'static str, top: &Path, relative: &Path, make: bool) -> Result<Option<Self>> {
-        // Part by part one gets deeper than any program that goes by paths could follow.
-        let full = top.join(relative);
-        if full.as_os_str().len() >= LONGEST_PATH {
-            return Err(failed("open", full)(Errno::NAMETOOLONG));
-        }
+        check_length(&top.join(relative))?;
+        let making = if make { Making::Synced } else { Making::Nothing };
         let mut parts = relative.components().peekable();
-        let first = if parts.peek().is_none() { FOLDER } else { PASSING };
-        let fd = rustix::fs::open(top, first, Mode::empty()).map_err(failed("open", top))?;
-        let mut at = Self { fd, path: top.to_path_buf() };
+        let mut at = Self::open_top(top, parts.peek().is_none())?;
         while let Some(part) = parts.next() {
-            let object = || escape_line(&relative.display().to_string());
-            let Component::Normal(name) = part else {
-                return Err(Error::refused(action, object(), Refusal::Outside));
-            };
-            let flags = if parts.peek().is_none() { FOLDER } else { PASSING };
-            let enter = |at: &Self| {
-                rustix::fs::openat(&at.fd, name, flags | OFlags::NOFOLLOW, Mode::empty())
-            };
-            let path = at.path.join(name);
-            let mut entered = enter(&at);
-            if make && entered.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
-                match rustix::fs::mkdirat(&at.fd, name, Mode::from_raw_mode(0o777)) {
-                    // A file in a folder that a power cut takes away would go with it.
-                    Ok(()) => {
-                        at.sync_names()?;
-                        entered = enter(&at);
-                    }
-                    Err(Errno::EXIST) => entered = enter(&at),
-                    Err(errno) => return Err(failed("create", path)(errno)),
-                }
+            let way = Way { action, relative, making };
+            match at.enter(&way, part, parts.peek().is_none())? {
+                Some(next) => at = next,
+                None => return Ok(None),
             }
-            at = match entered {
-                Ok(fd) => Self { fd, path },
-                Err(Errno::NOENT) => return Ok(None),
-                Err(Errno::NOTDIR | Errno::LOOP) => {
-                    let link = escape_line(&path.display().to_string());
-                    return Err(Error::refused(action, object(), Refusal::ThroughLink { link }));
-                }
-                Err(errno) => return Err(failed("open", path)(errno)),
-            };
         }
         Ok(Some(at))
+    }
+
+    /// The folder `path`, from which a way goes on; or in which files are written, if it `is_last`.
+    pub(super) fn open_top(path: &Path, is_last: bool) -> Result<Self> {
+        let flags = if is_last { FOLDER } else { PASSING };
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("open", path))?;
+        Ok(Self { fd, path: path.to_path_buf() })
+    }
+
+    /// The next folder on a way; `None` where it is missing and not made.
+    pub(super) fn enter(
+        &self,
+        way: &Way<'_>,
+        part: Component<'_>,
+        is_last: bool,
+    ) -> Result<Option<Self>> {
+        let object = || escape_line(&way.relative.display().to_string());
+        let Component::Normal(name) = part else {
+            return Err(Error::refused(way.action, object(), Refusal::Outside));
+        };
+        let flags = if is_last { FOLDER } else { PASSING };
+        let enter = || rustix::fs::openat(&self.fd, name, flags | OFlags::NOFOLLOW, Mode::empty());
+        let path = self.path.join(name);
+        let mut entered = enter();
+        if way.making != Making::Nothing && entered.as_ref().is_err_and(|it| *it == Errno::NOENT) {
+            match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)) {
+                // A file in a folder that a power cut takes away would go with it.
+                Ok(()) if way.making == Making::Synced => self.sync_names()?,
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(failed("create", path)(errno)),
+            }
+            entered = enter();
+        }
+        match entered {
+            Ok(fd) => Ok(Some(Self { fd, path })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let link = escape_line(&path.display().to_string());
+                Err(Error::refused(way.action, object(), Refusal::ThroughLink { link }))
+            }
+            Err(errno) => Err(failed("open", path)(errno)),
+        }
     }
 
     /// Where it was when it was opened.
@@ -363,6 +404,12 @@ impl TempFile {
     pub fn fill(&mut self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         let filled = fill(self.file()?);
         filled.map_err(Error::io("write", &self.path))
+    }
+
+    /// How many bytes the file has.
+    pub fn size_bytes(&mut self) -> Result<u64> {
+        let meta = self.file()?.metadata();
+        meta.map(|meta| meta.len()).map_err(Error::io("look at", &self.path))
     }
 
     /// Takes the nameless `file` of the same file system in the place of its own, which is empty;

@@ -47,11 +47,17 @@ pub fn lexical(text: &str) -> PathBuf {
 /// The first two of `paths`, all without `.` and `..`, that are the same or of which one lies below
 /// the other.
 pub fn clash(paths: &[PathBuf]) -> Option<Clash> {
-    let mut order: Vec<usize> = (0..paths.len()).collect();
     // Part by part, so that whatever lies below a path follows it at once.
-    order.sort_by(|a, b| paths[*a].cmp(&paths[*b]).then(a.cmp(b)));
-    let close = order.windows(2).filter(|pair| paths[pair[1]].starts_with(&paths[pair[0]]));
+    let parts = |path: &PathBuf| -> Vec<u8> {
+        let bytes = path.as_os_str().as_encoded_bytes().iter();
+        bytes.map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
+    };
+    let mut order: Vec<(Vec<u8>, usize)> =
+        paths.iter().enumerate().map(|(at, path)| (parts(path), at)).collect();
+    order.sort_unstable();
+    let close = order.windows(2).map(|pair| [pair[0].1, pair[1].1]);
     close
+        .filter(|pair| paths[pair[1]].starts_with(&paths[pair[0]]))
         .map(|pair| Clash {
             first: pair[0] + 1,
             second: pair[1] + 1,

@@ -47,6 +47,13 @@ impl RepoPath {
         (path.to_string() == text).then_some(path)
     }
 
+    /// The path as text, if nothing in it can need an escape, as in nearly all paths.
+    fn plain(&self) -> Option<&str> {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
+        let is_easy = self.0.iter().all(is_plain) && !self.0.windows(2).any(|two| two == b"--");
+        if is_easy { std::str::from_utf8(&self.0).ok() } else { None }
+    }
+
     /// git's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -109,22 +116,13 @@ fn must_escape(c: char) -> bool {
         || is_bidi_control(c)
 }
 
-/// Whether each byte surely stands for itself.
-fn is_plain(path: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@=,~".contains(byte);
-    path.iter().all(plain) && !path.windows(2).any(|two| two == b"--")
-}
-
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let escape = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
             bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))
         };
-        // Nearly all paths are of these alone, and each is written a dozen times on its way.
-        if is_plain(&self.0)
-            && let Ok(text) = std::str::from_utf8(&self.0)
-        {
-            return f.write_str(text);
+        if let Some(plain) = self.plain() {
+            return f.write_str(plain);
         }
         // A `--` would end an XML comment and `*/` a C one: the last byte of each is escaped.
         let mut before = '\0';

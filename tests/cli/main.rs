@@ -11,6 +11,7 @@ mod backup;
 mod bad_input;
 mod batch;
 mod batch_limits;
+mod batch_many;
 mod batch_refusals;
 mod batch_stops;
 mod batch_store;

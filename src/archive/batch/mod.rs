@@ -7,8 +7,12 @@
 mod admission;
 mod choice;
 mod crew;
+mod cut;
 mod filing;
+mod ground;
 mod kept;
+mod lead;
+mod load;
 mod plan;
 mod real;
 mod restore;

@@ -7,19 +7,20 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::admission::Admission;
+use super::ground::Ground;
 use super::real::RealFolders;
 use super::restore::BatchRestoreOptions;
 use super::results::{ItemResult, Status, Why};
-use super::room::{check_room, standing_folder};
+use super::room::check_room;
 use super::{Filing, OnError};
 use crate::archive::find::{Finder, Found};
 use crate::archive::governance::ApprovedRestore;
 use crate::archive::lookup::{check_belongs, elsewhere};
-use crate::archive::output::{Outside, Target, contained, normal};
+use crate::archive::output::{Outside, Target, normal};
 use crate::archive::restore::is_stub;
 use crate::archive::{Archive, Workspace};
 use crate::error::{Error, Refusal, Result};
-use crate::fs::{self as files, Seen};
+use crate::fs::Seen;
 use crate::manifest::{RestoreEntry, clash};
 use crate::model::{Actor, Item};
 use crate::progress::Progress;
@@ -87,7 +88,14 @@ pub fn plan(
     progress: &dyn Progress,
 ) -> Result<Plan> {
     let stops = options.batch.on_error == OnError::Stop && !options.batch.dry_run;
-    let finder = Finder::for_many(workspace);
+    let mut finder = Finder::for_many(workspace);
+    if let Some(archive) = archive.as_mut() {
+        let ids = entries.iter().map(|entry| entry.tombstone.as_str());
+        // Where this fails, each item is asked for by itself, and says why it cannot be read.
+        let _ = archive.at_one_moment(|archive| finder.look_ahead(archive, ids));
+    }
+    let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
+    let mut ground = Ground::new(ACTION, workspace, outside);
     let mut admission = Admission::new(workspace);
     let mut plan = Plan::default();
     for (at, entry) in entries.iter().enumerate() {
@@ -98,7 +106,8 @@ pub fn plan(
             plan.items.push(item);
             continue;
         }
-        match judge(workspace, &finder, archive.as_mut(), &admission, options, (at, entry)) {
+        let ways = (&mut ground, &admission);
+        match judge(workspace, &finder, ways, archive.as_mut(), options, (at, entry)) {
             Ok(job) => {
                 describe(&mut item, &job);
                 if job.is_done() {
@@ -117,8 +126,11 @@ pub fn plan(
         }
         plan.items.push(item);
     }
-    let folder = |job: &Job| standing_folder(&job.target.file).to_path_buf();
-    check_room(plan.jobs.iter().map(|job| (folder(job), job.found.item.size_bytes)))?;
+    let wanted = plan
+        .jobs
+        .iter()
+        .map(|job| (PathBuf::from(ground.standing(&job.target)), job.found.item.size_bytes));
+    check_room(wanted)?;
     if options.batch.dry_run {
         plan.jobs.iter().for_each(|job| plan.items[job.at].becomes(Status::Ready));
     }
@@ -143,8 +155,8 @@ fn known_evidence(filing: &Filing, item: &ItemResult) -> Option<String> {
 fn judge(
     workspace: &Workspace,
     finder: &Finder<'_>,
+    (ground, admission): (&mut Ground<'_>, &Admission<'_>),
     mut archive: Option<&mut Archive>,
-    admission: &Admission<'_>,
     options: &BatchRestoreOptions,
     (at, entry): (usize, &RestoreEntry),
 ) -> Result<Job> {
@@ -152,10 +164,9 @@ fn judge(
         Some(name) => Actor::new(name)?,
         None => options.batch.actor.clone(),
     };
-    let outside = if options.allow_outside { Outside::Allowed } else { Outside::Refused };
-    let target = contained(ACTION, workspace, outside, &workspace.cwd.join(&entry.output))?;
+    let target = ground.target(&workspace.cwd.join(&entry.output))?;
     let found = finder.find(archive.as_deref_mut(), OsStr::new(&entry.tombstone))?;
-    let there = target.seen()?;
+    let there = ground.seen(&target)?;
     if there.as_ref().is_some_and(|seen| seen.sha256 == found.item.sha256) {
         let approved = Admission::of_done(&found)?;
         return Ok(Job { at, actor, found, target, there, approved });
@@ -171,7 +182,7 @@ fn judge(
     {
         return Err(Error::refused(ACTION, target.shown, Refusal::Exists));
     }
-    files::check_writable(standing_folder(&target.file))?;
+    ground.check_writable(&target)?;
     Ok(Job { at, actor, found, target, there, approved })
 }
 

@@ -3,26 +3,26 @@
 //! Promises: a RESTORE for each item, durable before its file has its name, and a BATCH_RESTORE
 //! when it ends; a failure touches no other item.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::crew::{Crew, Done, Settle, Written};
+use super::crew::{Crew, Done, Group, Settle, Written};
 use super::filing::Filing;
 use super::plan::{Job, Plan, check_outputs, plan};
 use super::results::{BatchResults, Failure, ItemResult, Status, Why};
 use super::{BatchMark, BatchOptions, OnError};
 use crate::archive::intent::{Intent, IntentStep, Source};
 use crate::archive::restore::{event, failure};
-use crate::archive::{Archive, Origin, Workspace, recovery};
+use crate::archive::{Archive, Origin, Transaction, Workspace, recovery};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event};
-use crate::fs::{Folder, TempFile, There, folder_of, sync_all};
+use crate::fs::{Folder, TempFile, There, folder_of, sync_all, sync_folders, sync_new};
 use crate::manifest::RestoreEntry;
 use crate::model::{Actor, DeedId, Digest, RepoPath};
 use crate::progress::Progress;
@@ -153,8 +153,8 @@ fn intent(workspace: &Workspace, jobs: &[Job]) -> Option<Intent> {
             given: None,
         })
     };
-    let mut folders = BTreeSet::new();
-    let first = jobs.iter().filter(|job| folders.insert(folder_of(&job.target.file)));
+    let mut folders = HashSet::new();
+    let first = jobs.iter().filter(|job| folders.insert(folder_of(&job.target.file).as_os_str()));
     let steps: Vec<IntentStep> = first.filter_map(step).collect();
     // The records have deeds of their own: there is nothing to complete here.
     let deed = DeedId::random();
@@ -212,13 +212,14 @@ struct Recorded<'a> {
 }
 
 impl<'a> Settle<'a> for Clerk<'_> {
-    fn settle(&mut self, archive: &mut Archive, group: Vec<Done<'a>>) -> bool {
+    fn settle(&mut self, archive: &mut Archive, group: Group<'a>) -> bool {
         archive.set_now(self.workspace.now());
         let mut failures = Vec::new();
         // What uses up approvals is recorded by itself, so that it fails alone if they are used by now.
         let alone = |job: &Job| job.approved.takes_approvals().then_some(job.at);
         let mut by_repo: BTreeMap<_, Vec<(&Job, Stopwatch, Written)>> = BTreeMap::new();
-        for Done { job, watch, written } in group {
+        let has_new_folders = group.has_new_folders;
+        for Done { job, watch, written } in group.done {
             match written {
                 Ok(Some(written)) => {
                     let repo = job.found.item.repo.as_str();
@@ -228,10 +229,12 @@ impl<'a> Settle<'a> for Clerk<'_> {
                 Err(error) => failures.push((job, watch, Failure::of(&error))),
             }
         }
-        let mut folders: BTreeMap<PathBuf, Arc<Folder>> = BTreeMap::new();
+        let mut folders: HashMap<OsString, Arc<Folder>> = HashMap::new();
         let mut named = Vec::new();
         for ((repo, _), files) in by_repo {
-            let files = match self.record(archive, repo, files) {
+            let temps = files.iter().map(|(_, _, written)| &written.temp);
+            let synced = if has_new_folders { sync_new(temps) } else { sync_all(temps) };
+            let files = match self.record(archive, repo, files, synced) {
                 Ok(recorded) => recorded,
                 Err(lost) => {
                     failures.extend(lost);
@@ -242,14 +245,14 @@ impl<'a> Settle<'a> for Clerk<'_> {
                 let Written { temp, folder, origin } = written;
                 match name(job, temp, &folder) {
                     Ok(()) => {
-                        folders.entry(folder.path().to_path_buf()).or_insert(folder);
+                        keep(&mut folders, folder);
                         named.push((job, watch, origin, digest));
                     }
                     Err(error) => failures.push((job, watch, Failure::of(&error))),
                 }
             }
         }
-        let synced = folders.values().try_for_each(|folder| folder.sync());
+        let synced = sync_folders(folders.values().map(Arc::as_ref));
         for (job, watch, origin, digest) in named {
             match &synced {
                 Ok(()) => self.succeeded(job, watch, origin, digest),
@@ -263,6 +266,17 @@ impl<'a> Settle<'a> for Clerk<'_> {
     fn goes_on(&self) -> bool {
         self.goes_on && !self.progress.is_stopped()
     }
+
+    fn ends_at_failure(&self) -> bool {
+        self.options.batch.on_error == OnError::Stop
+    }
+}
+
+fn keep(folders: &mut HashMap<OsString, Arc<Folder>>, folder: Arc<Folder>) {
+    let path = folder.path().as_os_str();
+    if !folders.contains_key(path) {
+        folders.insert(path.to_owned(), folder);
+    }
 }
 
 /// A job whose record could not be written, or whose file could not.
@@ -275,11 +289,12 @@ impl Clerk<'_> {
         archive: &mut Archive,
         repo: &str,
         files: Vec<(&'a Job, Stopwatch, Written)>,
+        synced: Result<()>,
     ) -> std::result::Result<Vec<Recorded<'a>>, Vec<Lost<'a>>> {
         let lost = |failure: &Failure, files: Vec<(&'a Job, Stopwatch, Written)>| {
             files.into_iter().map(|(job, watch, _)| (job, watch, failure.clone())).collect()
         };
-        if let Err(error) = sync_all(files.iter().map(|(_, _, written)| &written.temp)) {
+        if let Err(error) = synced {
             return Err(lost(&Failure::of(&error), files));
         }
         let measures = self.workspace.config.measures();
@@ -291,15 +306,13 @@ impl Clerk<'_> {
             event.duration_ms = measures.then(|| watch.elapsed_whole_ms());
             (event, job.found.in_archive.then_some(job.found.item.row_id))
         };
-        let events: Vec<_> = files.iter().map(event_of).collect();
         // The record that ends the batch is signed, and with it all before it.
         let deed = DeedId::random();
-        let recorded = archive.unsigned(|archive| {
-            archive.journaled(repo, deed, |transaction| {
-                files.iter().try_for_each(|(job, _, _)| job.approved.use_up(transaction))?;
-                Ok(((), events.clone()))
-            })
-        });
+        let events = |transaction: &mut Transaction<'_>| {
+            files.iter().try_for_each(|(job, _, _)| job.approved.use_up(transaction))?;
+            Ok(((), files.iter().map(event_of).collect()))
+        };
+        let recorded = archive.unsigned(|archive| archive.journaled(repo, deed, events));
         match recorded {
             Ok(((), records)) => {
                 let digests = records.into_iter().map(|(_, digest)| digest);

@@ -1,7 +1,7 @@
 //! Whether the disks have room for what a batch will write.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::fs as files;
@@ -27,9 +27,4 @@ pub fn check_room(wanted: impl IntoIterator<Item = (PathBuf, u64)>) -> Result<()
         }
         None => Ok(()),
     }
-}
-
-/// The nearest folder above `file` that is there.
-pub fn standing_folder(file: &Path) -> &Path {
-    file.ancestors().skip(1).find(|it| it.is_dir()).unwrap_or(Path::new("/"))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::archive::lookup::{check_belongs, check_released, elsewhere, executable};
+use crate::archive::output::read_again;
 use crate::archive::stored::Bytes;
 use crate::archive::{Archive, Origin};
 use crate::blob;
@@ -40,8 +41,7 @@ pub struct Deadline {
 impl Source {
     /// What the archive has of `item`; git's own object is asked later.
     pub fn of(archive: &mut Archive, item: &Item, door: Door, spool: &Spool) -> Result<Self> {
-        check_released(item, door)?;
-        check_belongs(item)?;
+        check(item, door)?;
         if item.artifact_row_id == 0 {
             return Ok(Self { stored: None, damage: None });
         }
@@ -65,26 +65,73 @@ impl Source {
         folder: &Arc<Folder>,
         deadline: Deadline,
     ) -> Result<(TempFile, Origin)> {
-        let mut damage = self.damage;
-        if let Some(stored) = self.stored {
-            let mut temp = folder.temp(executable(item))?;
-            match write(&stored, item, &mut temp, deadline) {
-                Ok(()) => return Ok((temp, Origin::Archive)),
-                Err(error @ Error::Damaged { .. }) => damage = Some(error),
-                Err(error) => return Err(error),
-            }
+        let written = match (&self.stored, self.damage) {
+            (_, Some(damage)) => Err(damage),
+            (None, None) => Err(elsewhere(item)),
+            (Some(Bytes::Whole(bytes)), None) => write_whole(bytes, item, folder, deadline),
+            (Some(stored), None) => write_parts(stored, item, folder, deadline),
+        };
+        let is_whole = matches!(self.stored, Some(Bytes::Whole(_)));
+        let (mut temp, origin) = or_out_of_git(written, item, repository, folder, deadline)?;
+        if origin == Origin::Archive && !is_whole {
+            read_again(&mut temp, item)?;
         }
-        if let Some(repository) = repository {
-            let mut temp = folder.temp(executable(item))?;
-            if out_of_git(repository, item, &mut temp, deadline)? {
-                return Ok((temp, Origin::GitHistory));
-            }
-        }
-        Err(damage.unwrap_or_else(|| elsewhere(item)))
+        Ok((temp, origin))
     }
 }
 
-fn write(stored: &Bytes, item: &Item, temp: &mut TempFile, deadline: Deadline) -> Result<()> {
+/// Asks whether an item's bytes may leave, and whether they are its own.
+pub fn check(item: &Item, door: Door) -> Result<()> {
+    check_released(item, door)?;
+    check_belongs(item)
+}
+
+/// What the archive gave; where that is damaged or lacking, git's own object.
+pub fn or_out_of_git(
+    written: Result<TempFile>,
+    item: &Item,
+    repository: Option<&Repository>,
+    folder: &Arc<Folder>,
+    deadline: Deadline,
+) -> Result<(TempFile, Origin)> {
+    let damage = match written {
+        Ok(temp) => return Ok((temp, Origin::Archive)),
+        Err(error @ (Error::Damaged { .. } | Error::NotFound { .. })) => error,
+        Err(error) => return Err(error),
+    };
+    let Some(repository) = repository else { return Err(damage) };
+    let mut temp = folder.temp(executable(item))?;
+    if !out_of_git(repository, item, &mut temp, deadline)? {
+        return Err(damage);
+    }
+    read_again(&mut temp, item)?;
+    Ok((temp, Origin::GitHistory))
+}
+
+/// A temporary file with these bytes, which were hashed. They go from this memory into the file in one
+/// piece: to read them back would compare the system's memory with ours. That all of them are there is
+/// seen to.
+pub fn write_whole(
+    bytes: &[u8],
+    item: &Item,
+    folder: &Arc<Folder>,
+    deadline: Deadline,
+) -> Result<TempFile> {
+    let mut temp = folder.temp(executable(item))?;
+    temp.fill(|out| Timed { out, deadline }.write_all(bytes))?;
+    match temp.size_bytes()? == item.size_bytes {
+        true => Ok(temp),
+        false => Err(Error::io("write", temp.path())(io::ErrorKind::WriteZero.into())),
+    }
+}
+
+fn write_parts(
+    stored: &Bytes,
+    item: &Item,
+    folder: &Arc<Folder>,
+    deadline: Deadline,
+) -> Result<TempFile> {
+    let mut temp = folder.temp(executable(item))?;
     let mut damage = None;
     let filled = temp.fill(|out| {
         let mut out = Timed { out, deadline };
@@ -104,7 +151,7 @@ fn write(stored: &Bytes, item: &Item, temp: &mut TempFile, deadline: Deadline) -
     });
     match damage {
         Some(error) => Err(error),
-        None => filled,
+        None => filled.map(|()| temp),
     }
 }
 

@@ -67,11 +67,12 @@ fn check_places(action: &'static str, steps: &[Step]) -> Result<()> {
 /// How many of `steps` lie in no more folders than may be open at once.
 fn batch_len(steps: &[Step]) -> usize {
     let mut folders = HashMap::new();
-    let mut most = files::OPEN_FOLDERS;
+    let mut most = files::FEW_FOLDERS;
     let within = steps.iter().take_while(|step| {
         folders.insert(folder_of(step).as_os_str(), ());
         if folders.len() > most {
-            most = files::open_folders();
+            // Each has a file in it for a moment, and others need some.
+            most = (files::descriptors() / 2).max(files::FEW_FOLDERS);
         }
         folders.len() <= most
     });

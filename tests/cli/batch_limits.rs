@@ -129,19 +129,24 @@ fn as_many_items_as_said_are_worked_on_at_once() {
     }
     let (repo, ids) = archived();
     let items: Vec<Value> =
-        (0..9).map(|n| json!({"tombstone": ids[0], "output": format!("out/{n}")})).collect();
+        (0..300).map(|n| json!({"tombstone": ids[0], "output": format!("out/{n}")})).collect();
     repo.file("m.json", Value::from(items).to_string());
-    let with = |repo: &TestRepo, more: &[&str]| {
+    repo.file("few.json", json!([{"tombstone": ids[0], "output": "out/few"}]).to_string());
+    let with = |repo: &TestRepo, manifest: &str, more: &[&str]| {
         let _ = fs::remove_dir_all(repo.top.join("out"));
-        let line = ["batch-restore", "m.json", "-q", "--results", "../r.json"];
+        let line = ["batch-restore", manifest, "-q", "--results", "../r.json"];
         threads(repo, &[&line[..], more].concat())
     };
-    let one = with(&repo, &["--concurrent", "1"]);
-    assert_eq!(with(&repo, &["--concurrent", "7"]) - one, 7);
-    assert_eq!(with(&repo, &["--concurrent", "64"]) - one, 9, "no more than there are items");
-    assert_eq!(with(&repo, &[]) - one, 5, "as many as the configuration's default says");
-    let configured = repo.env("CODEX_ARCHIVE_BATCH_CONCURRENT", "3");
-    assert_eq!(with(&configured, &[]) - one, 3);
+    // A few are not worth a thread, and more threads than cores are no help.
+    let none = with(&repo, "few.json", &["--concurrent", "7"]);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    for (more, wanted) in [("1", 1), ("2", 2), ("64", 64)] {
+        let seen = with(&repo, "m.json", &["--concurrent", more]) - none;
+        assert_eq!(seen, cores.min(wanted), "{more}");
+    }
+    assert_eq!(with(&repo, "m.json", &[]) - none, cores.min(5), "the configuration's default");
+    let configured = repo.env("CODEX_ARCHIVE_BATCH_CONCURRENT", "1");
+    assert_eq!(with(&configured, "m.json", &[]) - none, 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::OnError;
 use super::filing::Filing;
-use super::kept::{Kept, stands_beside};
+use super::kept::{Kept, beside};
 use super::store::BatchStoreOptions;
 use crate::archive::credentials::Screen;
 use crate::archive::detach::{self, CONVERSIONS, Detached};
@@ -149,8 +149,15 @@ impl Chooser<'_> {
         }
         let mut kept = Kept::of(self.workspace, self.store, self.filing)?;
         let Chosen { paths, selection, refused } = chosen;
+        let unknown: Vec<&RepoPath> =
+            paths.iter().flatten().filter(|path| !entries.contains_key(path)).collect();
+        let beside = beside(self.workspace, self.repository, &unknown)?;
         for (at, path) in paths.iter().enumerate() {
             let Some(path) = path else { continue };
+            if beside.contains(path) {
+                selection.already.push(path.clone());
+                continue;
+            }
             let judged = self.judge_one(&tree, selection, path, entries.get(path));
             judged.or_else(|error| refused.insert(at, error).map_or(Ok(()), Err))?;
             if let Some(kept) = &mut kept
@@ -178,10 +185,6 @@ impl Chooser<'_> {
             if is_folder(workspace, path) {
                 let what = "a folder";
                 return Err(Error::refused(ACTION, path.to_string(), Refusal::NotRegular { what }));
-            }
-            if stands_beside(workspace, repository, path)? {
-                selection.already.push(path.clone());
-                return Ok(());
             }
             return Err(why_not(workspace, tree, path, revision)?);
         };

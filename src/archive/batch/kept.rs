@@ -1,5 +1,7 @@
 //! Files that were archived before and have no tombstone in their place.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::filing::Filing;
 use crate::archive::lookup::sidecar_path;
 use crate::archive::{Archive, StoreOptions, StubPlace, Workspace};
@@ -8,20 +10,32 @@ use crate::git::{IndexScope, Repository};
 use crate::model::{GitOid, ItemState, RepoPath};
 use crate::tombstone;
 
-/// Whether the tombstone of the file at `path`, which git does not track, stands beside the tree.
-pub fn stands_beside(
+/// Of `paths`, which git does not track, those whose tombstones stand beside the tree. One look at the
+/// index for all of them.
+pub fn beside(
     workspace: &Workspace,
     repository: &Repository,
-    path: &RepoPath,
-) -> Result<bool> {
-    let beside = sidecar_path(path)?;
-    let staged = repository.index(IndexScope::Paths(std::slice::from_ref(&beside)))?;
-    let [entry] = staged.as_slice() else { return Ok(false) };
-    if workspace.top.join(path.as_path()).symlink_metadata().is_ok() {
-        return Ok(false);
+    paths: &[&RepoPath],
+) -> Result<BTreeSet<RepoPath>> {
+    // What is too long for a place beside the tree has none there.
+    let places = paths.iter().filter_map(|path| Some((sidecar_path(path).ok()?, *path)));
+    let places: BTreeMap<RepoPath, &RepoPath> = places.collect();
+    let mut standing = BTreeSet::new();
+    if places.is_empty() {
+        return Ok(standing);
     }
-    let bytes = repository.blob(&entry.oid)?.unwrap_or_default();
-    Ok(tombstone::parse(&bytes).is_ok_and(|(stub, _)| stub.path == *path))
+    let named: Vec<RepoPath> = places.keys().cloned().collect();
+    for entry in repository.index(IndexScope::Paths(&named))? {
+        let Some(path) = places.get(&entry.path) else { continue };
+        if workspace.top.join(path.as_path()).symlink_metadata().is_ok() {
+            continue;
+        }
+        let bytes = repository.blob(&entry.oid)?.unwrap_or_default();
+        if tombstone::parse(&bytes).is_ok_and(|(stub, _)| stub.path == **path) {
+            standing.insert((*path).clone());
+        }
+    }
+    Ok(standing)
 }
 
 /// Files that an earlier run archived and left where they are: its results and the archive must agree.

@@ -286,7 +286,7 @@ fn stage(repository: &Repository, steps: &[Step], segment: &SegmentFiles) -> Res
             Some((_, executable)) => {
                 let mode = if executable == Executable::Yes { 0o100_755 } else { 0o100_644 };
                 let oid = match (step.staged_in_memory(), step.after.staged()) {
-                    (Some(bytes), _) => repository.known_blob_id(bytes),
+                    (Some(stub), _) if stub.len() <= SMALL_BYTES => repository.known_blob_id(stub),
                     (_, Some(bytes)) => repository.hash_bytes(bytes)?,
                     _ => repository.clean_hashes(std::slice::from_ref(&step.path))?[0],
                 };

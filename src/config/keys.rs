@@ -131,6 +131,75 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "bundle.name",
+        kind: Kind::Text { least: 1, most: 100 },
+        flag: Some("--name"),
+        meaning: "What is bundled; where unset, what the commit's package says.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.env",
+        kind: Kind::Text { least: 1, most: 32 },
+        default: Some("prod"),
+        flag: Some("--env"),
+        meaning: "What bundles are meant for.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.output_dir",
+        kind: Kind::Path,
+        default: Some("releases"),
+        flag: Some("--output-dir"),
+        meaning: "The folder of bundles.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.exclude",
+        kind: Kind::List { least: 0 },
+        default: Some("[]"),
+        meaning: "Patterns of what is left out of bundles, as in `.gitignore`.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.stubs",
+        kind: Kind::Choice { words: &["leave", "drop", "fill"], also: &[] },
+        default: Some("leave"),
+        flag: Some("--stubs"),
+        meaning: "Whether tombstones stay in bundles, are left out, or are filled in.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.keep",
+        kind: Kind::Count { least: 1, most: 100_000 },
+        default: Some("3"),
+        flag: Some("--keep"),
+        meaning: "How many bundles of one name and environment are kept where older ones are pruned.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.prune",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--prune"),
+        meaning: "Whether older bundles go once a new one is made.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.sign",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--sign"),
+        meaning: "Whether tarballs are signed, with the SSH key that git signs with.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.docker_tag_prefix",
+        kind: Kind::Text { least: 1, most: 255 },
+        flag: Some("--docker-tag-prefix"),
+        meaning: "What the tags of docker's images begin with; the name where unset.",
+        ..EMPTY
+    },
+    Key {
         name: "evidence.dir",
         kind: Kind::Path,
         environment: &["CODEX_EVIDENCE_DIR"],

@@ -5,6 +5,7 @@
 //! password.
 
 mod backup;
+mod bundle;
 mod keys;
 mod layers;
 mod place;

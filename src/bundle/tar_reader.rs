@@ -107,7 +107,8 @@ impl TarEntry {
         let kind = match (header.entry_type(), mode) {
             (EntryType::Regular, 0o644) => Kind::File { is_executable: false },
             (EntryType::Regular, 0o755) => Kind::File { is_executable: true },
-            (EntryType::Symlink, 0o777) => {
+            // Nobody heeds the mode of a link.
+            (EntryType::Symlink, _) => {
                 let own = || header.link_name_bytes().map(|it| it.into_owned());
                 Kind::Link(long.link.or_else(own).unwrap_or_default())
             }

@@ -59,7 +59,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The variables of the environment that begin with `CODEX_` or set a key. `Debug` shows no values.
+/// The variables of the environment that begin with `CODEX_` or set a key, and the time of what is
+/// built. `Debug` shows no values.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -108,13 +109,16 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// The seconds that take the place of the time in what is built, as other programs have it.
+pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 fn is_prefixed(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"CODEX_")
 }
 
 fn is_ours(name: &OsStr) -> bool {
     let sets_key = |name: &OsStr| name.to_str().is_some_and(keys::is_variable);
-    is_prefixed(name) || sets_key(name)
+    is_prefixed(name) || sets_key(name) || name == SOURCE_DATE_EPOCH
 }
 
 /// One value of one layer.

@@ -14,6 +14,7 @@ mod batch_limits;
 mod batch_refusals;
 mod batch_stops;
 mod batch_store;
+mod bundle;
 mod checkpoints;
 mod citations;
 mod config;

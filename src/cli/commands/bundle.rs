@@ -12,6 +12,7 @@ use crate::bundle::{
 use crate::cli::context::Context;
 use crate::cli::report::{Form, Report};
 use crate::cli::text::{BAD, FAINT, GOOD, ODD, PLAIN, Text, count, counted};
+use crate::config::SOURCE_DATE_EPOCH;
 use crate::error::{Error, Result};
 
 const EXAMPLES: &str = "Examples:
@@ -242,11 +243,11 @@ fn create_options(
 
 /// The seconds that SOURCE_DATE_EPOCH says.
 fn epoch(context: &Context<'_>) -> Result<Option<i64>> {
-    let Some(text) = context.variable("SOURCE_DATE_EPOCH")? else { return Ok(None) };
+    let Some(text) = context.variable(SOURCE_DATE_EPOCH)? else { return Ok(None) };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse().ok().filter(|_| digits);
     let why = "it is no whole number of seconds";
-    seconds.map(Some).ok_or_else(|| Error::invalid("SOURCE_DATE_EPOCH", text.as_str(), why))
+    seconds.map(Some).ok_or_else(|| Error::invalid(SOURCE_DATE_EPOCH, text.as_str(), why))
 }
 
 impl Report for BundleReport {
@@ -295,6 +296,8 @@ impl Report for BundleReport {
         }
         if !self.evidence.is_empty() {
             out.field("record", &self.evidence);
+        } else if !self.already && !self.dry_run {
+            out.field("record", "none: there is no archive here that this clone trusts");
         }
     }
 

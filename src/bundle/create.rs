@@ -5,12 +5,12 @@
 //! and nothing changes; a dry run writes nothing at all.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::archive::Workspace;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::fs::{Executable, TempFile};
 use crate::git::Repository;
 use crate::logging::About;
@@ -22,12 +22,11 @@ use super::docker::Image;
 use super::exclude::Exclusion;
 use super::folder::{BundleFolder, Writing};
 use super::lock::{Lock, StubPolicy};
-use super::name::{LOCK, SIGNATURE, Stamp, TARBALL, check_env, check_word, stem};
+use super::name::{LOCK, Stamp, TARBALL, check_env, check_word, stem};
 use super::pack::{Gzip, Packed, Packer};
 use super::prune;
+use super::publish::{Names, publish};
 use super::record::{evidence_head, open_archive, record};
-use super::signature::sign_tarball;
-use super::sums::SUMS;
 use super::version::{Package, Version, version_of};
 
 /// Whose time stands in a bundle's name.
@@ -149,7 +148,8 @@ fn create_one(
     }
     let writing = folder.write(workspace)?;
     let temp = plan.write_tarball(&mut packer, &writing, options, &mut report, progress)?;
-    publish(workspace, &folder, &writing, options, &plan, temp, &mut report)?;
+    let names = Names { folder: &folder, writing: &writing, stem: plan.stem() };
+    publish(workspace, &names, options.sign, plan.image.as_ref(), temp, &mut report)?;
     if has_archive && !report.already {
         let missing = Error::Missing { what: "the actor (`--by`)" };
         let actor = options.actor.as_ref().ok_or(missing)?;
@@ -316,111 +316,4 @@ fn name_of(
     let all = [package.and_then(|it| it.name.clone()), label, folder];
     let usable = all.into_iter().flatten().find(|it| check_word("name", it).is_ok());
     usable.ok_or(Error::Missing { what: "the name (`--name` or `bundle.name`)" })
-}
-
-/// Gives everything its name, in the order in which a bundle comes to count.
-fn publish(
-    workspace: &Workspace,
-    folder: &BundleFolder,
-    writing: &Writing,
-    options: &BundleOptions,
-    plan: &Plan,
-    temp: Option<TempFile>,
-    report: &mut BundleReport,
-) -> Result<()> {
-    let stem = plan.stem();
-    let found = folder.lock_of(&stem)?;
-    let kept = match &found {
-        Some(found) => kept(folder, writing, found, &mut report.lock)?,
-        None => refuse_other(writing, &report.lock)?,
-    };
-    if options.sign
-        && let (Some(tarball), Some(digest)) = (&report.lock.tarball, &report.lock.tarball_sha256)
-        && report.lock.signature.is_none()
-    {
-        let armored = sign_tarball(workspace, digest, tarball)?;
-        let name = format!("{stem}{SIGNATURE}");
-        // Without its lock a signature counts as little as a tarball.
-        writing.put(&name, armored.as_bytes())?;
-        report.lock.signature = Some(name);
-    }
-    if let Some(image) = &plan.image {
-        image.put_tag()?;
-    }
-    if let (Some(temp), Some(tarball), false) = (temp, &report.lock.tarball, kept) {
-        temp.publish(Path::new(tarball))?;
-        writing.folder.sync()?;
-    }
-    report.already = kept || report.lock.tarball.is_none();
-    if found.as_ref() != Some(&report.lock) {
-        writing.put(&format!("{stem}{LOCK}"), &report.lock.render())?;
-        report.already = false;
-    }
-    if let (Some(tarball), Some(digest)) = (&report.lock.tarball, &report.lock.tarball_sha256) {
-        let before = folder.sums()?;
-        let mut sums = before.clone();
-        sums.set(tarball, digest);
-        if sums != before {
-            writing.put(SUMS, &sums.render())?;
-            report.already = false;
-        }
-    }
-    Ok(())
-}
-
-/// Takes over into `new` what the lock that stands there says of the same bundle; whether its tarball
-/// stays. A lock of another bundle is in the way.
-fn kept(folder: &BundleFolder, writing: &Writing, found: &Lock, new: &mut Lock) -> Result<bool> {
-    let same = Lock {
-        dirty: found.dirty,
-        tarball: found.tarball.clone(),
-        tarball_sha256: found.tarball_sha256.clone(),
-        docker_tag: found.docker_tag.clone(),
-        release_url: found.release_url.clone(),
-        keep: found.keep,
-        signature: found.signature.clone(),
-        tool_version: found.tool_version.clone(),
-        evidence_head: found.evidence_head.clone(),
-        ..new.clone()
-    };
-    if same != *found {
-        let file = folder.join(&format!("{}{LOCK}", found.stem()));
-        return Err(Error::refused("bundle", file.display().to_string(), Refusal::Exists));
-    }
-    let (tarball, digest) = (new.tarball.clone(), new.tarball_sha256.clone());
-    let docker_tag = new.docker_tag.clone();
-    *new = found.clone();
-    new.docker_tag = docker_tag.or_else(|| found.docker_tag.clone());
-    match (&found.tarball, &found.tarball_sha256) {
-        (Some(name), Some(said)) => match writing.digest(name)? {
-            Some(is) if is == *said => return Ok(true),
-            Some(_) => {
-                let path = folder.join(name).display().to_string();
-                return Err(Error::damaged("tarball", path, "it is not what its lock says"));
-            }
-            None if tarball.is_none() => return Ok(true),
-            None => {}
-        },
-        _ if tarball.is_none() => return Ok(true),
-        _ => {}
-    }
-    // A signature is over the digest that the tarball had.
-    if digest != found.tarball_sha256 {
-        new.signature = None;
-    }
-    (new.tarball, new.tarball_sha256) = (tarball, digest);
-    Ok(false)
-}
-
-/// Refuses a file that stands where the tarball is to be, unless a killed run left the same there.
-fn refuse_other(writing: &Writing, new: &Lock) -> Result<bool> {
-    let Some(name) = &new.tarball else { return Ok(false) };
-    match writing.digest(name)? {
-        None => Ok(false),
-        found if found == new.tarball_sha256 => Ok(false),
-        Some(_) => {
-            let file = writing.folder.path().join(name).display().to_string();
-            Err(Error::refused("bundle", file, Refusal::Exists))
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod lock;
 mod name;
 mod pack;
 mod prune;
+mod publish;
 mod rebuild;
 mod record;
 mod set_url;

@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_bytes_do_not_depend_on_how_they_come() {
-        let bytes: Vec<u8> = (0..500_000_u32).map(|n| ((n * n) >> 9) as u8).collect();
+        let bytes: Vec<u8> = (0..500_000_u32).map(|n| (n.wrapping_mul(n) >> 9) as u8).collect();
         let of = |size: usize| {
             let mut out = Vec::new();
             let mut gzip = Gzip::begin(&mut out);

@@ -52,9 +52,13 @@ impl Package {
     }
 }
 
+/// Name and version.
 type Said = Option<(Option<String>, Option<String>)>;
 
-const PARSERS: &[(&str, fn(&str) -> Said)] = &[
+/// A file, and how it is read.
+type Parser = (&'static str, fn(&str) -> Said);
+
+const PARSERS: &[Parser] = &[
     ("package.json", |text| {
         let it: serde_json::Value = serde_json::from_str(text).ok()?;
         let text = |key: &str| it.get(key).and_then(|it| it.as_str()).map(str::to_owned);

@@ -8,6 +8,7 @@ mod backup;
 mod bundle;
 mod keys;
 mod layers;
+mod nearest;
 mod place;
 mod template;
 mod url;

@@ -224,6 +224,14 @@ pub enum Error {
         /// The newest version known here.
         known: i64,
     },
+    /// docker said no, or is not there.
+    #[error("docker could not {action}: {detail}")]
+    Docker {
+        /// A verb phrase: `tag an image`.
+        action: &'static str,
+        /// docker's own words, on one line.
+        detail: String,
+    },
     /// git's configuration names no key that signs here.
     #[error("cannot sign: {why}")]
     CannotSign {
@@ -340,6 +348,7 @@ impl Error {
             | Self::TooSlow { .. }
             | Self::Damaged { .. }
             | Self::Git { .. }
+            | Self::Docker { .. }
             | Self::Locked { .. }
             | Self::Signing { .. }
             | Self::Backend { .. } => ErrorKind::Failed,

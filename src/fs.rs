@@ -7,6 +7,7 @@ mod folder;
 mod folders;
 mod spool;
 mod stamp;
+mod temp_file;
 mod temp_folder;
 
 use std::collections::BTreeMap;
@@ -18,10 +19,11 @@ use std::path::Path;
 
 use crate::error::{Error, Refusal, Result};
 
-pub use folder::{Folder, Seen, TempFile, There, remove_empty_below};
+pub use folder::{Folder, Seen, There, remove_empty_below};
 pub use folders::Folders;
 pub use spool::{Part, Spool, nameless_file_in, nameless_file_with};
 pub use stamp::Stamp;
+pub use temp_file::TempFile;
 pub use temp_folder::TempFolder;
 
 /// Whether a created file is executable; the umask decides the rest.

@@ -14,6 +14,7 @@ pub mod archive;
 pub mod backend;
 pub mod backup;
 pub mod blob;
+pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;

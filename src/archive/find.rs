@@ -40,7 +40,7 @@ pub fn by_id(
     archive: Option<&mut Archive>,
     id: &TombstoneId,
 ) -> Result<Item> {
-    Finder::for_one(workspace).with_id(archive, id, None).map(|found| found.item)
+    Finder::for_one(workspace).item(archive, id)
 }
 
 /// The stub at `path` in the index, else in HEAD.
@@ -123,6 +123,11 @@ impl<'a> Finder<'a> {
         }
         let why = "no item has this id, and no stub stands at this path".to_owned();
         Err(Error::NotFound { action: "find", object: shown, why })
+    }
+
+    /// The item with this id.
+    pub fn item(&self, archive: Option<&mut Archive>, id: &TombstoneId) -> Result<Item> {
+        self.with_id(archive, id, None).map(|found| found.item)
     }
 
     fn with_id(

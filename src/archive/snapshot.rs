@@ -83,6 +83,12 @@ impl Workspace {
         self.config.backup_dest(&self.top)
     }
 
+    /// The folder of bundles, as the configuration says.
+    pub fn bundle_folder(&self) -> Result<PathBuf> {
+        self.check_trust("bundle.output_dir")?;
+        self.config.bundle_dir(&self.top)
+    }
+
     /// Where plain content may stand for the time of a command: beside the archive, where it stands
     /// in any case, or where the archive would be; outside a repository the current directory.
     pub fn scratch_folder(&self) -> PathBuf {

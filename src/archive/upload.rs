@@ -59,7 +59,7 @@ impl<'a> OnDisk<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("read", path))?;
         let meta = file.metadata().map_err(Error::io("read", path))?;
-        let stamp = Stamp::before_reading(&meta, SystemClock.now());
+        let stamp = Stamp::before_reading(&meta, SystemClock.now().unix_ms());
         Ok(Self { file, path, size_bytes: meta.len(), stamp })
     }
 }

@@ -137,6 +137,7 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             hints
         }
         Error::Signing { .. } => one("ssh-add -l".to_owned()),
+        Error::Docker { .. } => one("docker image ls".to_owned()),
         Error::Credentials { found, .. } => credentials(found, place),
         Error::EntryCredentials { .. } => {
             let file = place.path(".codex/archive.toml");
@@ -178,7 +179,9 @@ fn damaged(what: &str) -> String {
     match what {
         "artifact" | "item" | "row" | "intent" => "git codex-archive fsck --repair".to_owned(),
         "segment" => "git codex-archive reconcile".to_owned(),
-        "commit" | "tree" => "git fsck".to_owned(),
+        "commit" | "tree" | "blob" | "link" => "git fsck".to_owned(),
+        "tombstone" => "git codex-archive verify --all".to_owned(),
+        "tarball" | "lock" => "git codex-archive bundle list".to_owned(),
         _ => "git codex-archive evidence verify".to_owned(),
     }
 }
@@ -208,6 +211,7 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
         Refusal::NotRegular { .. } => format!("git ls-files --stage -- {}", path()),
         Refusal::Exists if action == "restore" => place.again(None, "--force"),
         Refusal::Exists if action.starts_with("save") => place.again(None, "--force"),
+        Refusal::Exists if action == "bundle" => place.again(None, "--stamp now"),
         Refusal::Exists => format!("git diff HEAD -- {}", path()),
         Refusal::Outside if matches!(action, "restore" | "save the plan to") => {
             place.again(None, "--allow-outside")

@@ -131,6 +131,75 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "bundle.name",
+        kind: Kind::Text { least: 1, most: 100 },
+        flag: Some("--name"),
+        meaning: "What is bundled; where unset, what the commit's package says.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.env",
+        kind: Kind::Text { least: 1, most: 32 },
+        default: Some("prod"),
+        flag: Some("--env"),
+        meaning: "What bundles are meant for.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.output_dir",
+        kind: Kind::Path,
+        default: Some("releases"),
+        flag: Some("--output-dir"),
+        meaning: "The folder of bundles.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.exclude",
+        kind: Kind::List { least: 0 },
+        default: Some("[]"),
+        meaning: "Patterns of what is left out of bundles, as in `.gitignore`.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.stubs",
+        kind: Kind::Choice { words: &["leave", "drop", "fill"], also: &[] },
+        default: Some("leave"),
+        flag: Some("--stubs"),
+        meaning: "Whether tombstones stay in bundles, are left out, or are filled in.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.keep",
+        kind: Kind::Count { least: 1, most: 100_000 },
+        default: Some("3"),
+        flag: Some("--keep"),
+        meaning: "How many bundles of one name and environment are kept where older ones are pruned.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.prune",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--prune"),
+        meaning: "Whether older bundles go once a new one is made.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.sign",
+        kind: Kind::Switch,
+        default: Some("false"),
+        flag: Some("--sign"),
+        meaning: "Whether tarballs are signed, with the SSH key that git signs with.",
+        ..EMPTY
+    },
+    Key {
+        name: "bundle.docker_tag_prefix",
+        kind: Kind::Text { least: 1, most: 255 },
+        flag: Some("--docker-tag-prefix"),
+        meaning: "What the tags of docker's images begin with; the name where unset.",
+        ..EMPTY
+    },
+    Key {
         name: "evidence.dir",
         kind: Kind::Path,
         environment: &["CODEX_EVIDENCE_DIR"],
@@ -435,21 +504,6 @@ pub fn is_section(name: &str) -> bool {
     KEYS.iter().any(|key| key.section() == name)
 }
 
-/// The key that somebody most likely meant by `name` (`section.key`, or a bare key); `None` when
-/// nothing is near.
-pub fn nearest(name: &str) -> Option<&'static str> {
-    let field = name.rsplit('.').next().unwrap_or(name);
-    // The right key in the wrong section is a better guess than any number of letters.
-    if let Some(key) = KEYS.iter().find(|k| k.field() == field || k.aliases.contains(&field)) {
-        return Some(key.name);
-    }
-    let spellings = KEYS.iter().flat_map(|key| {
-        let aliases = key.aliases.iter().map(|alias| format!("{}.{alias}", key.section()));
-        aliases.chain([key.name.to_owned(), key.field().to_owned()]).map(|it| (it, key.name))
-    });
-    closest(name, spellings)
-}
-
 /// Whether a key is set by the variable `name`.
 pub fn is_variable(name: &str) -> bool {
     KEYS.iter().any(|key| key.environment.contains(&name))
@@ -461,16 +515,6 @@ const OTHER_VARIABLES: [&str; 2] = ["CODEX_ARCHIVE_CONFIG", "CODEX_ARCHIVE_SKIP"
 /// Every variable that begins with `CODEX_ARCHIVE_` and means something.
 pub fn variables() -> impl Iterator<Item = &'static str> {
     KEYS.iter().flat_map(|key| key.environment.iter().copied()).chain(OTHER_VARIABLES)
-}
-
-/// The variable that somebody most likely meant by `name`.
-pub fn nearest_variable(name: &str) -> Option<&'static str> {
-    closest(name, variables().map(|variable| (variable.to_owned(), variable)))
-}
-
-/// The section that somebody most likely meant by `name`.
-pub fn nearest_section(name: &str) -> Option<&'static str> {
-    closest(name, KEYS.iter().map(|key| (key.section().to_owned(), key.section())))
 }
 
 /// The table as Markdown, for docs/configuration.md.
@@ -493,60 +537,11 @@ pub fn markdown() -> String {
     text
 }
 
-/// The target whose spelling takes the fewest edits from `name`, if that is at most a third.
-fn closest(
-    name: &str,
-    spellings: impl Iterator<Item = (String, &'static str)>,
-) -> Option<&'static str> {
-    // A name from a hostile file may be a megabyte long, and no such name is near to anything.
-    if name.len() > 64 {
-        return None;
-    }
-    let limit = (name.chars().count() / 3).max(1);
-    let near = spellings.map(|(spelling, target)| (edits(name, &spelling), target));
-    near.filter(|(count, _)| *count <= limit).min_by_key(|(count, _)| *count).map(|it| it.1)
-}
-
-/// How many letters must be put in, taken out or replaced to make `b` of `a` (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
-
-    #[test]
-    fn suggestions() {
-        for (wrong, meant) in [
-            ("backend.urll", Some("backend.url")),
-            ("backnd.url", Some("backend.url")),
-            ("backend.label", Some("repo.label")),
-            ("label", Some("repo.label")),
-            ("batch.max_concurent", Some("batch.concurrent")),
-            ("hooks.on_stub_remove", Some("hooks.on_stub_removed")),
-            ("zebra.stripes", None),
-        ] {
-            assert_eq!(nearest(wrong), meant, "{wrong}");
-        }
-        assert_eq!(nearest_section("hook"), Some("hooks"));
-        let variable = nearest_variable("CODEX_ARCHIVE_LOGLEVEL");
-        assert_eq!(variable, Some("CODEX_ARCHIVE_LOG_LEVEL"));
-        assert_eq!(nearest(&"x".repeat(1 << 20)), None);
-    }
 
     #[test]
     fn names_are_told_apart() {

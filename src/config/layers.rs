@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, KEYS, Key};
+use super::nearest;
 use super::value::{self, Datum};
 use crate::error::{Error, Refusal, Result};
 use crate::model::escape_line;
@@ -59,7 +60,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The variables of the environment that begin with `CODEX_` or set a key. `Debug` shows no values.
+/// The variables of the environment that begin with `CODEX_` or set a key, and the time of what is
+/// built. `Debug` shows no values.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -88,7 +90,7 @@ impl Environment {
         let names = self.0.keys().map(|name| name.to_string_lossy().into_owned());
         let ours = |name: &String| name.starts_with("CODEX_ARCHIVE_");
         let unknown = names.filter(ours).filter(|name| !keys::variables().any(|it| it == *name));
-        unknown.map(|name| (escape_line(&name), keys::nearest_variable(&name))).collect()
+        unknown.map(|name| (escape_line(&name), nearest::nearest_variable(&name))).collect()
     }
 
     /// `CODEX_ACTOR`, the actor where `--by` is not given.
@@ -108,13 +110,16 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// The seconds that take the place of the time in what is built, as other programs have it.
+pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 fn is_prefixed(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"CODEX_")
 }
 
 fn is_ours(name: &OsStr) -> bool {
     let sets_key = |name: &OsStr| name.to_str().is_some_and(keys::is_variable);
-    is_prefixed(name) || sets_key(name)
+    is_prefixed(name) || sets_key(name) || name == SOURCE_DATE_EPOCH
 }
 
 /// One value of one layer.
@@ -164,7 +169,7 @@ pub fn environment(environment: &Environment) -> Result<Vec<Setting>> {
 /// What these flags set: pairs of a key and its text.
 pub fn flags(flags: &[(&'static str, String)]) -> Result<Vec<Setting>> {
     let settings = flags.iter().map(|(name, text)| {
-        let key = keys::key(name).ok_or_else(|| unknown(name, keys::nearest(name), "flag"))?;
+        let key = keys::key(name).ok_or_else(|| unknown(name, nearest::nearest(name), "flag"))?;
         from_text(key, text, Origin::Flag { name: key.flag.unwrap_or(name) })
     });
     settings.collect()
@@ -182,10 +187,10 @@ pub fn file(path: &Path, text: &str) -> Result<Vec<Setting>> {
     // The map is sorted by name; people mend a file from its top.
     for (section, at, value) in by_place(root.get_ref()) {
         let DeValue::Table(table) = value else {
-            return Err(unknown(section, keys::nearest(section), place(at)));
+            return Err(unknown(section, nearest::nearest(section), place(at)));
         };
         if table.is_empty() && !keys::is_section(section) {
-            return Err(unknown(section, keys::nearest_section(section), place(at)));
+            return Err(unknown(section, nearest::nearest_section(section), place(at)));
         }
         section_of_file(section, table, &place, &mut settings)?;
     }
@@ -208,7 +213,7 @@ fn section_of_file(
             continue;
         }
         let Some(key) = keys::find(section, field) else {
-            return Err(unknown(&name, keys::nearest(&name), place(at)));
+            return Err(unknown(&name, nearest::nearest(&name), place(at)));
         };
         let origin = place(at);
         let datum = value::from_toml(key.kind, value).map_err(|why| bad(key, &why, &origin))?;

@@ -5,8 +5,10 @@
 //! password.
 
 mod backup;
+mod bundle;
 mod keys;
 mod layers;
+mod nearest;
 mod place;
 mod template;
 mod url;
@@ -18,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use keys::{DEFAULT_URL, KEYS, Key, markdown};
-pub use layers::{Environment, Origin, TRACKED_FILE};
+pub use layers::{Environment, Origin, SOURCE_DATE_EPOCH, TRACKED_FILE};
 pub use place::Place;
 pub use template::{archive_toml, label_of, signs_in, with_label};
 pub use url::{has_password, lacks_password};

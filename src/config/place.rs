@@ -85,7 +85,7 @@ impl Config {
     }
 
     /// `path` from `top`, the value of the key `name`.
-    fn resolve(
+    pub(super) fn resolve(
         &self,
         name: &str,
         action: &'static str,

@@ -5,8 +5,6 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::Stat;
 
-use crate::clock::Timestamp;
-
 /// A file that was written less than so many milliseconds before it was read may be written again
 /// without any of its times changing: file systems keep them in ticks, of up to two seconds.
 const COARSEST_TICK_MS: i64 = 2000;
@@ -23,9 +21,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// That of a file which is open and about to be read; `None` where it was written so recently that
-    /// this would not tell of a later change.
-    pub fn before_reading(meta: &Metadata, now: Timestamp) -> Option<Self> {
+    /// That of a file which is open and about to be read, so many milliseconds after 1970; `None` where it
+    /// was written so recently that this would not tell of a later change.
+    pub fn before_reading(meta: &Metadata, now_ms: i64) -> Option<Self> {
         let stamp = Self {
             device: meta.dev(),
             inode: meta.ino(),
@@ -35,7 +33,7 @@ impl Stamp {
         };
         let last = stamp.modified.max(stamp.changed).0.saturating_mul(1000);
         // The nanoseconds are left out, so that a second more is taken.
-        let is_settled = last.saturating_add(1000 + COARSEST_TICK_MS) < now.unix_ms();
+        let is_settled = last.saturating_add(1000 + COARSEST_TICK_MS) < now_ms;
         is_settled.then_some(stamp)
     }
 
@@ -64,7 +62,7 @@ mod tests {
         let path = dir.path().join("file");
         fs::write(&path, "x").unwrap();
         let meta = fs::metadata(&path).unwrap();
-        let seen_at = |ms: i64| Timestamp::from_unix_ms(meta.ctime() * 1000 + ms);
+        let seen_at = |ms: i64| meta.ctime() * 1000 + ms;
         assert_eq!(Stamp::before_reading(&meta, seen_at(0)), None);
         assert_eq!(Stamp::before_reading(&meta, seen_at(3000)), None);
         assert!(Stamp::before_reading(&meta, seen_at(3001)).is_some());
@@ -77,8 +75,7 @@ mod tests {
         let path = dir.path().join("file");
         fs::write(&path, "content").unwrap();
         let meta = fs::metadata(&path).unwrap();
-        let later = Timestamp::from_unix_ms(i64::MAX);
-        let before = Stamp::before_reading(&meta, later).unwrap();
+        let before = Stamp::before_reading(&meta, i64::MAX).unwrap();
         let now = || folder.stamp(OsStr::new("file")).unwrap();
         assert_eq!(now(), Some(before));
         // The same length, and the time of its content set back.

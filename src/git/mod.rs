@@ -9,6 +9,7 @@ mod attributes;
 mod blob_id;
 mod cached_trees;
 mod cat_file;
+mod commit;
 mod diff;
 mod discover;
 mod history;

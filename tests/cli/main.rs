@@ -15,6 +15,7 @@ mod batch_many;
 mod batch_refusals;
 mod batch_stops;
 mod batch_store;
+mod bundle;
 mod checkpoints;
 mod citations;
 mod config;

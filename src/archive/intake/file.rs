@@ -41,7 +41,7 @@ pub fn read(
     buffer.reserve(usize::try_from(candidate.size_bytes).unwrap_or(0) + 1);
     let mut read = || {
         let mut file = File::open(&file)?;
-        let stamp = Stamp::before_reading(&file.metadata()?, SystemClock.now());
+        let stamp = Stamp::before_reading(&file.metadata()?, SystemClock.now().unix_ms());
         file.read_to_end(buffer).map(|_| stamp)
     };
     let stamp = read().map_err(Error::io("read", &file))?;

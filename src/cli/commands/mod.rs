@@ -5,6 +5,7 @@ pub mod backup;
 mod batch;
 pub mod batch_restore;
 pub mod batch_store;
+pub mod bundle;
 pub mod cat;
 pub mod checkpoint;
 pub mod config_show;

@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -411,10 +413,24 @@ pub fn run(mut command: Command, input: Option<&[u8]>) -> Outcome {
     let typed = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{typed}: {error}"));
+    let mut child = spawn(&mut command).unwrap_or_else(|error| panic!("{typed}: {error}"));
     if let (Some(bytes), Some(mut stdin)) = (input, child.stdin.take()) {
         // A program that does not read all of it may have closed the pipe.
         let _ = stdin.write_all(bytes);
     }
     Outcome::of(typed, child.wait_with_output().unwrap())
+}
+
+/// Starts `command`. A program that a test has just written cannot be started as long as the child of
+/// another test, which was forked meanwhile, has the file open: until that starts its own program.
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    for _ in 0..100 {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+    command.spawn()
 }

@@ -91,18 +91,6 @@ impl ChainFault {
     }
 }
 
-/// Puts `events` behind `head`, as one deed at one time; gives each record with its digest. Fails
-/// when an event cannot be rendered ([`Record::render`]).
-pub fn link(
-    head: Head,
-    deed: DeedId,
-    ts: Timestamp,
-    events: Vec<Event>,
-) -> Result<Vec<(Record, Digest)>> {
-    let linked = link_rendered(head, deed, ts, events)?;
-    Ok(linked.into_iter().map(|it| (it.record, it.digest)).collect())
-}
-
 /// A record with its digest and its texts.
 #[derive(Debug)]
 pub struct Linked {
@@ -114,7 +102,8 @@ pub struct Linked {
     pub rendered: Rendered,
 }
 
-/// [`link`], with the texts that were made for it.
+/// Puts `events` behind `head`, as one deed at one time; gives each record with its digest and the texts
+/// that were made for it. Fails when an event cannot be rendered ([`Record::render`]).
 pub fn link_rendered(
     head: Head,
     deed: DeedId,
@@ -132,6 +121,18 @@ pub fn link_rendered(
         records.push(Linked { record, digest, rendered });
     }
     Ok(records)
+}
+
+/// The same without the texts.
+#[cfg(test)]
+pub fn link(
+    head: Head,
+    deed: DeedId,
+    ts: Timestamp,
+    events: Vec<Event>,
+) -> Result<Vec<(Record, Digest)>> {
+    let linked = link_rendered(head, deed, ts, events)?;
+    Ok(linked.into_iter().map(|it| (it.record, it.digest)).collect())
 }
 
 /// Checks that `records` are consecutive records of one log, each the record of its digest, and

@@ -19,7 +19,9 @@ mod segment;
 mod statement;
 
 pub use action::Action;
-pub use chain::{ChainFault, Head, Linked, link, link_rendered, verify};
+#[cfg(test)]
+pub use chain::link;
+pub use chain::{ChainFault, Head, Linked, link_rendered, verify};
 pub use checkpoint::Checkpoint;
 pub use citation::{Citations, TRAILER, cited_digests, read_citations, render as render_citation};
 pub use event::Event;

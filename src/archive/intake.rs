@@ -19,7 +19,7 @@ use crate::policy::content::Match;
 
 use super::selection::Candidate;
 
-pub use cut::RUN_BYTES;
+pub use cut::{MEMBER_BYTES, RUN_BYTES};
 pub use pace::Pace;
 pub use pipeline::{Archived, Intake, Taker, scan_all};
 

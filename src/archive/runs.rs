@@ -20,8 +20,7 @@ pub(super) fn add(
         member.length = *length;
     }
     let new = NewRun { bytes: &run.bytes, sha256: &run.sha256, members: members.len() };
-    let row = catalog.add_run(&new)?;
-    catalog.add_members(row, members)
+    catalog.add_shared(&new, members)
 }
 
 /// Makes ready for `artifacts` to be erased: no run of theirs has anybody else's bytes, and no upload

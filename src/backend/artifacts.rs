@@ -7,7 +7,7 @@ use crate::model::{DeedId, Digest};
 
 use super::catalog::digest_of;
 use super::driver::insert_rows;
-use super::{Catalog, Value};
+use super::{Catalog, Dialect, Value};
 
 /// Stored bytes beyond this go into further pieces, so that no value is too large for a server.
 pub const PIECE_BYTES: usize = 4 << 20;
@@ -69,12 +69,36 @@ pub struct Member {
     pub length: u64,
 }
 
+/// When the bytes of an artifact came in, for whoever takes it out of the run that may say it.
+pub(super) fn came_in(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => {
+            "CASE created_at WHEN '' THEN
+               COALESCE((SELECT r.created_at FROM run r WHERE r.id = run_id), '')
+             ELSE created_at END"
+        }
+        _ => "created_at",
+    }
+}
+
 impl Catalog<'_> {
     /// The row of the artifact with this content, if the archive has it.
     pub fn artifact(&mut self, sha256: &Digest) -> Result<Option<i64>> {
-        let sql = "SELECT id FROM artifact_row WHERE sha256 = ?";
-        let rows = self.driver.query(sql, &[sha256.as_bytes().as_slice().into()])?;
+        let sql =
+            format!("SELECT id FROM artifact_row WHERE {} = ? AND sha256 = ?", self.sha256_key());
+        let whole = sha256.as_bytes().as_slice();
+        let rows = self.driver.query(&sql, &[self.key_of(whole), whole.into()])?;
         rows.first().map(|row| row.int(0)).transpose()
+    }
+
+    /// What the index on digests holds of one: eight bytes where the file's size matters.
+    pub(super) fn sha256_key(&self) -> &'static str {
+        if self.is_slim { "substr(sha256, 1, 8)" } else { "sha256" }
+    }
+
+    /// The same of a digest that is asked for, or of none.
+    pub(super) fn key_of(&self, sha256: &[u8]) -> Value {
+        if self.is_slim { sha256.get(..8).unwrap_or(&[]).into() } else { sha256.into() }
     }
 
     /// Whether the archive has content of exactly so many bytes.
@@ -83,14 +107,14 @@ impl Catalog<'_> {
         Ok(!self.driver.query(sql, &[size_bytes.into()])?.is_empty())
     }
 
-    /// The rows of those of these contents that the archive has.
+    /// The rows of those of these contents that the archive has; there may be others beside them.
     pub fn artifacts_with(&mut self, contents: &[Digest]) -> Result<HashMap<Digest, i64>> {
         let mut known = HashMap::new();
         for some in contents.chunks(ASKED_AT_ONCE) {
             let marks = vec!["?"; some.len()].join(", ");
-            let sql = format!("SELECT sha256, id FROM artifact_row WHERE sha256 IN ({marks})");
-            let digests: Vec<Value> =
-                some.iter().map(|it| it.as_bytes().as_slice().into()).collect();
+            let key = self.sha256_key();
+            let sql = format!("SELECT sha256, id FROM artifact_row WHERE {key} IN ({marks})");
+            let digests: Vec<Value> = some.iter().map(|it| self.key_of(it.as_bytes())).collect();
             for row in self.driver.query(&sql, &digests)? {
                 known.insert(digest_of(&row, 0)?, row.int(1)?);
             }
@@ -108,28 +132,35 @@ impl Catalog<'_> {
         at: &str,
     ) -> Result<i64> {
         let run = NewRun { bytes: frame, sha256: frame_sha256, members: 1 };
-        let run = self.add_run(&run)?;
         let length = frame.len() as u64;
-        let rows =
-            self.add_members(run, &[NewMember { sha256: *sha256, size_bytes, length, at }])?;
-        Ok(rows[0])
+        let member = NewMember { sha256: *sha256, size_bytes, length, at };
+        self.add_shared(&run, &[member]).map(|rows| rows[0])
     }
 
     /// Writes a run's bytes; returns its row.
     pub fn add_run(&mut self, run: &NewRun<'_>) -> Result<i64> {
+        self.add_run_at(run, None)
+    }
+
+    /// The same of bytes that all came in at one time, where a run says that.
+    fn add_run_at(&mut self, run: &NewRun<'_>, at: Option<&str>) -> Result<i64> {
         let id = self.new_row("run")?;
         let (first, rest) = run.bytes.split_at(run.bytes.len().min(PIECE_BYTES));
         let pieces = rest.chunks(PIECE_BYTES);
-        self.driver.execute(
-            "INSERT INTO run (id, members, stored_sha256, bytes, pieces) VALUES (?, ?, ?, ?, ?)",
-            &[
-                id.into(),
-                (run.members as u64).into(),
-                run.sha256.as_bytes().as_slice().into(),
-                first.into(),
-                (pieces.len() as u64 + 1).into(),
-            ],
-        )?;
+        let (column, mark) = if at.is_some() { (", created_at", ", ?") } else { ("", "") };
+        let sql = format!(
+            "INSERT INTO run (id, members, stored_sha256, bytes, pieces{column})
+             VALUES (?, ?, ?, ?, ?{mark})"
+        );
+        let mut values = vec![
+            id.into(),
+            (run.members as u64).into(),
+            run.sha256.as_bytes().as_slice().into(),
+            first.into(),
+            (pieces.len() as u64 + 1).into(),
+        ];
+        values.extend(at.map(Value::from));
+        self.driver.execute(&sql, &values)?;
         for (n, piece) in pieces.enumerate() {
             self.driver.execute(
                 "INSERT INTO run_piece (run_id, n, bytes) VALUES (?, ?, ?)",
@@ -139,7 +170,17 @@ impl Catalog<'_> {
         Ok(id)
     }
 
-    /// Writes the artifacts that share a run, one behind the other; returns their rows.
+    /// Writes a run and the artifacts that share it, one behind the other; returns their rows.
+    pub fn add_shared(&mut self, run: &NewRun<'_>, members: &[NewMember<'_>]) -> Result<Vec<i64>> {
+        let at = members.first().map(|it| it.at);
+        let shared = at.filter(|at| self.is_slim && members.iter().all(|it| it.at == *at));
+        let row = self.add_run_at(run, shared)?;
+        let members =
+            members.iter().map(|it| NewMember { at: shared.map_or(it.at, |_| ""), ..*it });
+        self.add_members(row, &members.collect::<Vec<_>>())
+    }
+
+    /// Writes the artifacts of a run that is there, one behind the other; returns their rows.
     pub fn add_members(&mut self, run: i64, members: &[NewMember<'_>]) -> Result<Vec<i64>> {
         let (mut offset, mut ids) = (0, Vec::with_capacity(members.len()));
         let mut rows = Vec::with_capacity(members.len());
@@ -165,10 +206,12 @@ impl Catalog<'_> {
 
     /// Makes an artifact a member of a run.
     pub fn move_to_run(&mut self, artifact: i64, run: i64, offset: u64, length: u64) -> Result<()> {
-        self.driver.execute(
-            "UPDATE artifact_row SET run_id = ?, run_offset = ?, run_length = ? WHERE id = ?",
-            &[run.into(), offset.into(), length.into(), artifact.into()],
-        )?;
+        let came_in = came_in(self.driver.dialect());
+        let sql = format!(
+            "UPDATE artifact_row SET created_at = {came_in}, run_id = ?, run_offset = ?,
+               run_length = ? WHERE id = ?"
+        );
+        self.driver.execute(&sql, &[run.into(), offset.into(), length.into(), artifact.into()])?;
         Ok(())
     }
 
@@ -208,11 +251,15 @@ impl Catalog<'_> {
     /// same content, and cannot hold it, loses its claim until it is mended too.
     pub fn set_content(&mut self, artifact: i64, sha256: &Digest, size_bytes: u64) -> Result<()> {
         let nobodys = Digest::of(DeedId::random().as_bytes());
+        let (key, whole) = (self.sha256_key(), sha256.as_bytes().as_slice());
         self.driver.execute(
-            "UPDATE artifact_row SET sha256 = ? WHERE sha256 = ? AND id <> ?",
+            &format!(
+                "UPDATE artifact_row SET sha256 = ? WHERE {key} = ? AND sha256 = ? AND id <> ?"
+            ),
             &[
                 nobodys.as_bytes().as_slice().into(),
-                sha256.as_bytes().as_slice().into(),
+                self.key_of(whole),
+                whole.into(),
                 artifact.into(),
             ],
         )?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{DeedId, Item, TombstoneId};
 
 use super::Catalog;
-use super::catalog::{item_of, path_hash};
+use super::catalog::item_of;
 
 /// An item's row.
 #[derive(Debug)]
@@ -15,8 +15,6 @@ pub struct ItemRow {
     pub item: Item,
     /// The deed of its batch.
     pub deed: DeedId,
-    /// Whether the number that its path is found by is that of its path.
-    pub is_found_by_path: bool,
     /// When it was put back into a tree.
     pub restored_at: Option<String>,
     /// Whether it is hidden.
@@ -45,7 +43,6 @@ impl Catalog<'_> {
             };
             Ok(ItemRow {
                 deed: DeedId::from_slice(row.bytes(21)?).ok_or_else(damaged)?,
-                is_found_by_path: row.int(22)? == path_hash(&item.path),
                 restored_at: row.text_or_null(16)?.map(str::to_owned),
                 hidden: row.int(20)? != 0,
                 item,
@@ -60,7 +57,7 @@ impl Catalog<'_> {
         let from = [after.into()];
         let page = format!("SELECT * FROM item_row WHERE id > ? ORDER BY id LIMIT {limit}");
         let sql = format!(
-            "SELECT i.id, b.deed, i.path_hash, i.restored_at, i.hidden
+            "SELECT i.id, b.deed, i.restored_at, i.hidden
              FROM ({page}) i LEFT JOIN batch b ON b.id = i.batch_id ORDER BY i.id"
         );
         let more = self.driver.query(&sql, &from)?;
@@ -83,9 +80,8 @@ impl Catalog<'_> {
                 let damaged = || Error::damaged("item", format!("row {id}"), "its deed is no id");
                 Ok(ItemRow {
                     deed: DeedId::from_slice(row.bytes(1)?).ok_or_else(damaged)?,
-                    is_found_by_path: row.int(2)? == path_hash(&item.path),
-                    restored_at: row.text_or_null(3)?.map(str::to_owned),
-                    hidden: row.int(4)? != 0,
+                    restored_at: row.text_or_null(2)?.map(str::to_owned),
+                    hidden: row.int(3)? != 0,
                     item,
                 })
             });

@@ -1,76 +1,45 @@
-//! Items in the tables: what was archived, when, why and by whom.
+//! Items as they are read: what was archived, when, why and by whom.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    DeedId, Digest, FileMode, GitOid, Item, ItemKind, ItemState, Reason, RepoPath, TombstoneId,
+    DeedId, Digest, FileMode, GitOid, Item, ItemKind, ItemState, RepoPath, TombstoneId,
 };
 
-use super::driver::insert_rows;
 use super::filter::{ItemFilter, Page};
-use super::{Driver, LATEST_VERSION, Row, Value};
+use super::folders::{AT_PATH, at_path};
+use super::items::path_hash;
+use super::{Dialect, Driver, LATEST_VERSION, Row, Value};
 
-/// What all items of one deed share.
-#[derive(Debug, Clone)]
-pub struct NewBatch<'a> {
-    /// The deed.
-    pub deed: DeedId,
-    /// The repo label.
-    pub repo: &'a str,
-    /// The commit.
-    pub commit: &'a str,
-    /// Who archives, as claimed.
-    pub actor: &'a str,
-    /// Why.
-    pub reason: Reason,
-    /// When, RFC 3339.
-    pub at: &'a str,
-}
-
-/// An item to be written.
-#[derive(Debug, Clone)]
-pub struct NewItem<'a> {
-    /// Its id.
-    pub tombstone: TombstoneId,
-    /// The batch's row.
-    pub batch_id: i64,
-    /// The artifact's row.
-    pub artifact_id: i64,
-    /// Where it was archived.
-    pub path: &'a RepoPath,
-    /// The content's object id in git.
-    pub git_blob: GitOid,
-    /// Its mode.
-    pub mode: FileMode,
-    /// Code, doc or asset.
-    pub kind: ItemKind,
-    /// The programming language, where known.
-    pub language: Option<&'a str>,
-    /// Whether reading it takes two.
-    pub restricted: bool,
-    /// Not to be kept beyond this date.
-    pub delete_after: Option<&'a str>,
-}
-
-/// The columns of an item, in the order that `item_of` takes them, before there was governance.
+/// The columns of an item, in the order that `item_of` takes them, before there was governance, and
+/// where no folder stands apart.
 const ITEM_BEFORE: &str =
     "SELECT i.id, i.tombstone, b.repo, i.path, a.sha256, a.size_bytes, a.run_length,
   i.mode, i.git_blob, b.reason, b.commit_sha, i.kind, i.language, b.actor, b.at, a.purged_at,
-  i.restored_at, i.restricted, i.delete_after, a.id, i.hidden, b.deed, i.path_hash
+  i.restored_at, i.restricted, i.delete_after, a.id, i.hidden, b.deed, ''
 FROM item_row i JOIN batch b ON b.id = i.batch_id JOIN artifact_row a ON a.id = i.artifact_id";
 
 /// When an item was purged, since it was archived last.
 const PURGED_AT: &str = "(SELECT p.at FROM item_purge p WHERE p.item_id = i.id AND p.at >= b.at)";
 
+/// The folder of an item, whose path is behind it; NULL where it should be there and is not.
+const FOLDER: &str = "CASE WHEN i.folder_id IS NULL THEN '' ELSE f.path END";
+
 /// The first schema with holds, requests and purges.
 const GOVERNED: i64 = 4;
+
+/// The first schema of an embedded archive that says once what many rows share.
+const SLIM: i64 = 6;
 
 /// The tables of items and artifacts.
 pub struct Catalog<'a> {
     pub(super) driver: &'a mut dyn Driver,
     /// Whether the schema has holds, requests and purges.
     pub(super) is_governed: bool,
+    /// Whether folders, and when bytes came in, are said once for many rows: in an embedded archive,
+    /// whose size somebody's disk bears.
+    pub(super) is_slim: bool,
     reserved: BTreeMap<&'static str, Reserved>,
 }
 
@@ -94,15 +63,21 @@ impl<'a> Catalog<'a> {
 
     /// The catalog behind `driver`, whose schema is of this version.
     pub fn of_schema(driver: &'a mut dyn Driver, version: i64) -> Self {
-        Self { driver, is_governed: version >= GOVERNED, reserved: BTreeMap::new() }
+        let is_slim = version >= SLIM && driver.dialect() == Dialect::Sqlite;
+        Self { driver, is_governed: version >= GOVERNED, is_slim, reserved: BTreeMap::new() }
     }
 
     /// The query for items, without its conditions.
     pub(super) fn query_of_items(&self) -> String {
-        match self.is_governed {
-            true => ITEM_BEFORE.replace("a.purged_at", PURGED_AT),
-            false => ITEM_BEFORE.to_owned(),
+        let mut query = ITEM_BEFORE.to_owned();
+        if self.is_governed {
+            query = query.replace("a.purged_at", PURGED_AT);
         }
+        if self.is_slim {
+            query = query.replace("b.deed, ''", &format!("b.deed, {FOLDER}"));
+            query.push_str(" LEFT JOIN folder f ON f.id = i.folder_id");
+        }
+        query
     }
 
     /// The items of a page of rows. The page is named first, with its number of rows as a literal,
@@ -131,147 +106,6 @@ impl<'a> Catalog<'a> {
         let row = reserved.next;
         (reserved.next, reserved.left) = (row + 1, reserved.left - 1);
         Ok(row)
-    }
-
-    /// Writes what the items of a deed share; returns its row.
-    pub fn add_batch(&mut self, batch: &NewBatch<'_>) -> Result<i64> {
-        let id = self.new_row("batch")?;
-        self.driver.execute(
-            "INSERT INTO batch (id, deed, repo, commit_sha, actor, reason, at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            &[
-                id.into(),
-                batch.deed.as_bytes().as_slice().into(),
-                batch.repo.into(),
-                batch.commit.into(),
-                batch.actor.into(),
-                batch.reason.as_str().into(),
-                batch.at.into(),
-            ],
-        )?;
-        Ok(id)
-    }
-
-    /// Writes an item, or moves the one that is there to this batch; returns its row.
-    pub fn put_item(&mut self, item: &NewItem<'_>) -> Result<i64> {
-        self.put_items(std::slice::from_ref(item)).map(|rows| rows[0])
-    }
-
-    /// The same of many.
-    pub fn put_items(&mut self, items: &[NewItem<'_>]) -> Result<Vec<i64>> {
-        let known = self.rows_of(items)?;
-        let (mut rows, mut new) = (Vec::with_capacity(items.len()), Vec::new());
-        for item in items {
-            if let Some(id) = known.get(&item.tombstone) {
-                self.move_item(*id, item)?;
-                rows.push(*id);
-                continue;
-            }
-            let id = self.new_row("item_row")?;
-            new.push([
-                id.into(),
-                item.tombstone.as_bytes().as_slice().into(),
-                item.batch_id.into(),
-                item.artifact_id.into(),
-                item.path.to_string().into(),
-                path_hash(item.path).into(),
-                item.git_blob.as_bytes().into(),
-                mode_number(item.mode).into(),
-                item.kind.as_str().into(),
-                item.language.into(),
-                i64::from(item.restricted).into(),
-                item.delete_after.into(),
-                0_i64.into(),
-            ]);
-            rows.push(id);
-        }
-        let into =
-            "item_row (id, tombstone, batch_id, artifact_id, path, path_hash, git_blob, mode,
-           kind, language, restricted, delete_after, hidden)";
-        insert_rows(self.driver, into, &new)?;
-        Ok(rows)
-    }
-
-    /// The rows of those of the items that are there.
-    fn rows_of(&mut self, items: &[NewItem<'_>]) -> Result<BTreeMap<TombstoneId, i64>> {
-        let mut known = BTreeMap::new();
-        let damaged = || Error::damaged("item", "a row", "its id is none");
-        for some in items.chunks(COMPLETED_AT_ONCE) {
-            let marks = vec!["?"; some.len()].join(", ");
-            let sql = format!("SELECT tombstone, id FROM item_row WHERE tombstone IN ({marks})");
-            let ids: Vec<Value> =
-                some.iter().map(|item| item.tombstone.as_bytes().as_slice().into()).collect();
-            for row in self.driver.query(&sql, &ids)? {
-                let id = TombstoneId::from_slice(row.bytes(0)?).ok_or_else(damaged)?;
-                known.insert(id, row.int(1)?);
-            }
-        }
-        Ok(known)
-    }
-
-    /// Restriction only ever tightens here; loosening is a matter of governance. The mode is no part
-    /// of the id: the file may have become executable since.
-    fn move_item(&mut self, id: i64, item: &NewItem<'_>) -> Result<()> {
-        self.driver.execute(
-            "UPDATE item_row SET batch_id = ?, artifact_id = ?, git_blob = ?, mode = ?,
-               kind = ?, language = ?, hidden = 0, restored_at = NULL,
-               restricted = CASE WHEN restricted = 1 THEN 1 ELSE ? END,
-               delete_after = COALESCE(?, delete_after) WHERE id = ?",
-            &[
-                item.batch_id.into(),
-                item.artifact_id.into(),
-                item.git_blob.as_bytes().into(),
-                mode_number(item.mode).into(),
-                item.kind.as_str().into(),
-                item.language.into(),
-                i64::from(item.restricted).into(),
-                item.delete_after.into(),
-                id.into(),
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// Adds a tag to an item, if it has not got it.
-    pub fn add_tag(&mut self, item: i64, tag: &str) -> Result<()> {
-        let at = [Value::from(item), tag.into()];
-        let sql = "SELECT COUNT(*) FROM tag WHERE item_id = ? AND tag = ?";
-        if self.driver.query(sql, &at)?[0].int(0)? == 0 {
-            self.driver.execute("INSERT INTO tag (item_id, tag) VALUES (?, ?)", &at)?;
-        }
-        Ok(())
-    }
-
-    /// Sets a key of an item's metadata.
-    pub fn set_metadata(&mut self, item: i64, key: &str, value: &str) -> Result<()> {
-        let sql = "UPDATE metadata SET v = ? WHERE item_id = ? AND k = ?";
-        if self.driver.execute(sql, &[value.into(), item.into(), key.into()])? == 0 {
-            let sql = "INSERT INTO metadata (item_id, k, v) VALUES (?, ?, ?)";
-            self.driver.execute(sql, &[item.into(), key.into(), value.into()])?;
-        }
-        Ok(())
-    }
-
-    /// Notes that an item was put back into a tree, or (`None`) that it was archived again.
-    pub fn set_restored(&mut self, item: i64, at: Option<&str>) -> Result<()> {
-        let sql = "UPDATE item_row SET restored_at = ? WHERE id = ?";
-        self.driver.execute(sql, &[at.into(), item.into()]).map(|_| ())
-    }
-
-    /// Moves an item back to the batch of an older deed.
-    pub fn set_deed(&mut self, item: i64, deed: &DeedId, reason: &str) -> Result<()> {
-        let sql =
-            "UPDATE item_row SET batch_id = (SELECT id FROM batch WHERE deed = ? AND reason = ?)
-             WHERE id = ? AND EXISTS (SELECT 1 FROM batch WHERE deed = ? AND reason = ?)";
-        let deed = Value::from(deed.as_bytes().as_slice());
-        let values = [deed.clone(), reason.into(), item.into(), deed, reason.into()];
-        self.driver.execute(sql, &values).map(|_| ())
-    }
-
-    /// Hides an item whose deed came to nothing, or shows it again.
-    pub fn set_hidden(&mut self, item: i64, hidden: bool) -> Result<()> {
-        let sql = "UPDATE item_row SET hidden = ? WHERE id = ?";
-        self.driver.execute(sql, &[i64::from(hidden).into(), item.into()]).map(|_| ())
     }
 
     /// The item with this id, hidden ones too when `hidden` is set.
@@ -310,12 +144,19 @@ impl<'a> Catalog<'a> {
 
     /// The items that were archived at `path` in `repo`, newest first.
     pub fn items_at(&mut self, repo: &str, path: &RepoPath) -> Result<Vec<Item>> {
+        let (condition, mut at) = match self.is_slim {
+            true => (format!("i.id IN ({AT_PATH})"), at_path(path).to_vec()),
+            false => (
+                "i.path_hash = ? AND i.path = ?".to_owned(),
+                vec![path_hash(path).into(), path.to_string().into()],
+            ),
+        };
         let sql = format!(
-            "{} WHERE i.path_hash = ? AND i.path = ? AND b.repo = ? AND i.hidden = 0
+            "{} WHERE {condition} AND b.repo = ? AND i.hidden = 0
              ORDER BY i.batch_id DESC, i.id DESC",
             self.query_of_items()
         );
-        let at = [path_hash(path).into(), path.to_string().into(), repo.into()];
+        at.push(repo.into());
         let rows = self.driver.query(&sql, &at)?;
         rows.iter().map(item_of).collect()
     }
@@ -336,7 +177,7 @@ impl<'a> Catalog<'a> {
 
     /// One page of items, newest first, with tags and metadata.
     pub fn list(&mut self, filter: &ItemFilter, page: Page) -> Result<Vec<Item>> {
-        let (mut clauses, mut values) = filter.clauses(self.driver.dialect(), self.is_governed);
+        let (mut clauses, mut values) = filter.clauses(self);
         if let Some(after) = page.after {
             clauses.push_str(" AND i.id < ?");
             values.push(after.into());
@@ -421,21 +262,6 @@ pub(super) fn reserve(driver: &mut dyn Driver, table: &str, count: u64) -> Resul
         .ok_or_else(|| Error::damaged("counter", table, format!("it stands at {next}")))
 }
 
-/// Eight bytes of a path's SHA-256 as a number: an index on it serves paths of any length.
-pub(super) fn path_hash(path: &RepoPath) -> i64 {
-    let digest = Digest::of(path.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest.as_bytes()[..8]);
-    i64::from_be_bytes(first)
-}
-
-fn mode_number(mode: FileMode) -> i64 {
-    match mode {
-        FileMode::Regular => 0o100_644,
-        FileMode::Executable => 0o100_755,
-    }
-}
-
 pub(super) fn digest_of(row: &Row, column: usize) -> Result<Digest> {
     Digest::from_slice(row.bytes(column)?)
         .ok_or_else(|| Error::damaged("row", format!("column {column}"), "it is not a digest"))
@@ -454,7 +280,8 @@ pub(super) fn item_of(row: &Row) -> Result<Item> {
         artifact_row_id: row.int(19)?,
         tombstone: TombstoneId::from_slice(row.bytes(1)?).ok_or_else(|| damaged("tombstone"))?,
         repo: row.text(2)?.to_owned(),
-        path: RepoPath::parse(row.text(3)?).ok_or_else(|| damaged("path"))?,
+        path: RepoPath::parse(&format!("{}{}", row.text(22)?, row.text(3)?))
+            .ok_or_else(|| damaged("path"))?,
         sha256: digest_of(row, 4)?,
         size_bytes: row.unsigned(5)?,
         compressed_size: row.unsigned(6)?,

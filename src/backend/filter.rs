@@ -2,7 +2,8 @@
 
 use crate::model::{ItemState, Reason, RepoPath};
 
-use super::{Dialect, Value};
+use super::folders::{AT_PATH, BELOW_PATH, at_path};
+use super::{Catalog, Dialect, Value};
 
 /// Which items to list; everything that is set must fit.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,7 @@ pub struct Page {
 
 impl ItemFilter {
     /// The filter as SQL and its values. Each clause names what an index finds.
-    pub(super) fn clauses(&self, dialect: Dialect, governed: bool) -> (String, Vec<Value>) {
+    pub(super) fn clauses(&self, catalog: &Catalog<'_>) -> (String, Vec<Value>) {
         let mut clauses = String::new();
         let mut values = Vec::new();
         let batch = [
@@ -56,24 +57,15 @@ impl ItemFilter {
             values.push(tag.as_str().into());
         }
         if let Some(state) = self.state {
-            clauses.push_str(clause_of(state, governed));
+            clauses.push_str(clause_of(state, catalog.is_governed));
         }
         if let Some(path) = &self.path {
-            let path = path.to_string();
-            // Everything in a folder sorts between `folder/` and `folder0`, the next byte.
-            let bounds = [path.clone(), format!("{path}/"), format!("{path}0")];
-            let start = dialect.start("i.path");
-            clauses.push_str(&format!(
-                " AND (({start} = ? AND i.path = ?)
-                   OR ({start} >= ? AND {start} < ? AND i.path >= ? AND i.path < ?))"
-            ));
-            let [whole, low, high] = &bounds;
-            let key = |text: &str| dialect.start_key(text);
-            // What is cut ends before its bound does; nothing sorts behind this and before that.
-            let above = if key(high) == *high { key(high) } else { key(high) + "\u{10ffff}" };
-            for value in [key(whole), whole.clone(), key(low), above, low.clone(), high.clone()] {
-                values.push(value.into());
-            }
+            let (clause, named) = match catalog.is_slim {
+                true => in_folders(path),
+                false => in_whole_paths(path, catalog.driver.dialect()),
+            };
+            clauses.push_str(&clause);
+            values.extend(named);
         }
         (clauses, values)
     }
@@ -87,6 +79,37 @@ impl ItemFilter {
             && self.path.is_none()
             && matches!(self.state, None | Some(ItemState::Archived))
     }
+}
+
+/// Everything in a folder sorts between `folder/` and `folder0`, the next byte.
+fn bounds(path: &str) -> [String; 2] {
+    [format!("{path}/"), format!("{path}0")]
+}
+
+/// The condition that an item is at `path` or below, where folders stand apart.
+fn in_folders(path: &RepoPath) -> (String, Vec<Value>) {
+    let [low, high] = bounds(&path.to_string());
+    let mut values = at_path(path).to_vec();
+    for bound in [&low, &high, &low, &high] {
+        values.push(bound.as_str().into());
+    }
+    (format!(" AND i.id IN ({AT_PATH}\n  UNION ALL {BELOW_PATH})"), values)
+}
+
+/// The same where every row has its whole path, and an index its beginning.
+fn in_whole_paths(path: &RepoPath, dialect: Dialect) -> (String, Vec<Value>) {
+    let whole = path.to_string();
+    let [low, high] = bounds(&whole);
+    let start = dialect.start("i.path");
+    let clause = format!(
+        " AND (({start} = ? AND i.path = ?)
+           OR ({start} >= ? AND {start} < ? AND i.path >= ? AND i.path < ?))"
+    );
+    let key = |text: &str| dialect.start_key(text);
+    // What is cut ends before its bound does; nothing sorts behind this and before that.
+    let above = if key(&high) == high { key(&high) } else { key(&high) + "\u{10ffff}" };
+    let values = [key(&whole), whole, key(&low), above, low, high];
+    (clause, values.into_iter().map(Value::from).collect())
 }
 
 /// The condition that an item is in `state`. An item can be archived again after it was purged.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Result};
 use crate::model::{DeedId, Digest, Hold, HoldScope, Item, TombstoneId};
 
+use super::artifacts::came_in;
 use super::catalog::{digest_of, reserve};
 use super::{Catalog, Register, Row, Value};
 
@@ -116,13 +117,15 @@ impl Register<'_> {
     /// Takes an artifact out of its run; whether no hold forbids it. A second wall, should the first
     /// be passed by.
     fn empty(&mut self, artifact: i64, at: &str) -> Result<bool> {
-        let emptied = self.driver.execute(
-            "UPDATE artifact_row SET purged_at = ?, run_id = NULL WHERE id = ? AND NOT EXISTS (
+        let came_in = came_in(self.driver.dialect());
+        let sql = format!(
+            "UPDATE artifact_row SET created_at = {came_in}, purged_at = ?, run_id = NULL
+             WHERE id = ? AND NOT EXISTS (
                SELECT 1 FROM item_row i JOIN hold_item m ON m.item_id = i.id
                JOIN hold h ON h.id = m.hold_id
-               WHERE i.artifact_id = ? AND h.released_at IS NULL)",
-            &[at.into(), artifact.into(), artifact.into()],
-        )?;
+               WHERE i.artifact_id = ? AND h.released_at IS NULL)"
+        );
+        let emptied = self.driver.execute(&sql, &[at.into(), artifact.into(), artifact.into()])?;
         Ok(emptied == 1)
     }
 

@@ -1,14 +1,15 @@
 //! Evidence in the tables: logs, their heads, and the bodies of their records.
 //!
 //! A line is not kept twice. What distinguishes it (log, sequence, digest) stands in columns; the
-//! rest of the lines of one deed stand together, compressed, and the line is rendered again from
-//! both. Whoever reads compares the digest.
+//! rest of the lines of one deed stand together, compressed, and without what their items' rows say
+//! too; the line is rendered again from all. Whoever reads compares the digest.
 
 use crate::error::{Error, Result};
 use crate::model::{CloneId, DeedId, Digest, LogId};
 
 use super::catalog::reserve;
 use super::driver::insert_rows;
+use super::holes::{Filling, fillings, has_holes};
 use super::{Driver, Row, Value};
 
 /// Records in one compressed block: enough to compress well, few enough to read one quickly.
@@ -85,9 +86,13 @@ pub struct Ledger<'a> {
 
 const RECORD: &str =
     "SELECT e.id, l.uuid, e.seq, p.digest, k.deed, e.digest, e.item_id, k.first_seq,
-  e.block_id, e.action
+  e.block_id, e.action, i.tombstone, a.sha256, i.git_blob, a.size_bytes
 FROM evidence e JOIN log l ON l.id = e.log_id JOIN evidence_block k ON k.id = e.block_id
-LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1";
+LEFT JOIN evidence p ON p.log_id = e.log_id AND p.seq = e.seq - 1
+LEFT JOIN item_row i ON i.id = e.item_id LEFT JOIN artifact_row a ON a.id = i.artifact_id";
+
+/// Where the columns that fill holes begin in [`RECORD`].
+const FILLING_AT: usize = 10;
 
 /// The records of a page of rows. The page is named first, with its number of rows as a literal, and
 /// joined then: else servers begin with another table, and read that to its end for every page.
@@ -186,7 +191,12 @@ impl<'a> Ledger<'a> {
         first_seq: u64,
         records: &[NewRecord],
     ) -> Result<()> {
-        let bodies: Vec<&str> = records.iter().map(|record| record.body.as_str()).collect();
+        let fillings = fillings(self.driver, records.iter().filter_map(|it| it.item_id))?;
+        let body = |record: &NewRecord| -> String {
+            let filling = record.item_id.and_then(|item| fillings.get(&item));
+            filling.map_or_else(|| record.body.clone(), |it| it.pierce(&record.body))
+        };
+        let bodies: Vec<String> = records.iter().map(body).collect();
         let bytes = zstd::bulk::compress(bodies.join("\n").as_bytes(), 3)
             .map_err(Error::io("compress", "evidence"))?;
         let block = reserve(self.driver, "evidence_block", 1)?;
@@ -314,6 +324,12 @@ impl<'a> Ledger<'a> {
             }
             let at = row.unsigned(2)?.checked_sub(row.unsigned(7)?);
             let body = at.zip(block.as_ref()).and_then(|(at, (_, bodies))| bodies.get(at as usize));
+            let body = body.map(|body| match has_holes(body) {
+                true => {
+                    Filling::of(row, FILLING_AT).map_or_else(|| body.clone(), |it| it.fill(body))
+                }
+                false => body.clone(),
+            });
             let damaged =
                 || Error::damaged("record", format!("row {id}"), "its columns are damaged");
             out.push(StoredRecord {
@@ -325,7 +341,7 @@ impl<'a> Ledger<'a> {
                 digest: digest_in(row, 5)?,
                 item_id: row.int_or_null(6)?,
                 action: row.text(9)?.to_owned(),
-                body: body.cloned().unwrap_or_default(),
+                body: body.unwrap_or_default(),
             });
         }
         Ok(out)

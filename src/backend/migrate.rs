@@ -49,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
         ..step(4, "governance", include_str!("migrations/0004_governance.sql"))
     },
     step(5, "uploads-and-entries", include_str!("migrations/0005_uploads_and_entries.sql")),
+    Migration { sqlite: include_str!("migrations/0006_slim.sqlite.sql"), ..step(6, "slim", "") },
 ];
 
 const fn step(version: i64, name: &'static str, text: &'static str) -> Migration {
@@ -56,7 +57,7 @@ const fn step(version: i64, name: &'static str, text: &'static str) -> Migration
 }
 
 /// The newest schema that this version knows.
-pub const LATEST_VERSION: i64 = 5;
+pub const LATEST_VERSION: i64 = 6;
 
 pub(super) const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
   version {id},
@@ -86,6 +87,7 @@ pub fn schema_text(dialect: Dialect) -> String {
     let mut out = dialect.preamble();
     let mut rest: Vec<String> =
         MIGRATIONS.iter().flat_map(|step| step.statements(dialect)).rev().collect();
+    let added: Vec<String> = rest.iter().filter(|it| widens(it).is_some()).rev().cloned().collect();
     out.push_str(&format!("{};\n", dialect.render(CREATE_MIGRATIONS)));
     for migration in MIGRATIONS {
         out.push_str(&format!("\n-- {:04} {}\n", migration.version, migration.name));
@@ -95,22 +97,57 @@ pub fn schema_text(dialect: Dialect) -> String {
             // then.
             let is_gone =
                 |later: &String| later.starts_with("DROP ") && named(later) == named(&statement);
+            if widens(&statement).is_some() {
+                // Its table is made with that column.
+                continue;
+            }
             if statement.starts_with("DROP ") || !rest.iter().any(is_gone) {
-                out.push_str(&dialect.repeatable(statement).join(";\n"));
+                let whole = added.iter().fold(statement, |it, alter| widened(it, alter));
+                out.push_str(&dialect.repeatable(whole).join(";\n"));
                 out.push_str(";\n\n");
             }
         }
-        let Migration { version, name, .. } = migration;
-        let note = format!(
-            "INSERT INTO schema_migrations (version, name, checksum, applied_at)
-SELECT {version}, '{name}', {{bytes:{}}}, {{now}}
-WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = {version});
-",
-            migration.checksum()
-        );
-        out.push_str(&dialect.render(&note));
+        out.push_str(&dialect.render(&note_of(migration, dialect)));
     }
     out
+}
+
+/// What notes in the tables that a step was taken. Where a table was there before, and has not got
+/// the columns that the step adds, it was not.
+fn note_of(migration: &Migration, dialect: Dialect) -> String {
+    let Migration { version, name, .. } = migration;
+    let mut note = format!(
+        "INSERT INTO schema_migrations (version, name, checksum, applied_at)
+SELECT {version}, '{name}', {{bytes:{}}}, {{now}}
+WHERE NOT EXISTS (SELECT 1 FROM schema_migrations WHERE version = {version})",
+        migration.checksum()
+    );
+    for statement in migration.statements(dialect) {
+        if let Some((table, column)) = widens(&statement) {
+            let name = column.split(' ').next().unwrap_or_default();
+            note.push_str(&format!(
+                "\n  AND EXISTS (SELECT 1 FROM pragma_table_info('{table}') WHERE name = '{name}')"
+            ));
+        }
+    }
+    note + ";\n"
+}
+
+/// The table and the column of a statement that adds one. Only SQLite's steps have such.
+pub(super) fn widens(statement: &str) -> Option<(&str, &str)> {
+    statement.strip_prefix("ALTER TABLE ")?.split_once(" ADD COLUMN ")
+}
+
+/// The text that makes a table, with the column that `alter` adds to it, as SQLite writes it itself.
+pub(super) fn widened(create: String, alter: &str) -> String {
+    let Some((table, column)) = widens(alter) else { return create };
+    if !create.starts_with("CREATE TABLE ") || named(&create) != Some(table) {
+        return create;
+    }
+    match create.strip_suffix(')') {
+        Some(open) => format!("{open}, {column})"),
+        None => create,
+    }
 }
 
 /// A step that was applied.

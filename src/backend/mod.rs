@@ -10,7 +10,10 @@ mod dialect;
 mod driver;
 mod entries;
 mod filter;
+mod folders;
 mod holds;
+mod holes;
+mod items;
 mod ledger;
 #[cfg(feature = "mariadb")]
 mod mariadb;
@@ -37,12 +40,13 @@ use crate::secret::DatabaseUrl;
 
 pub use artifacts::{Member, NewMember, NewRun, PIECE_BYTES, Place};
 pub use audit::ItemRow;
-pub use catalog::{Catalog, NewBatch, NewItem};
+pub use catalog::Catalog;
 pub use dialect::Dialect;
 pub use driver::{Driver, Row, Scrub, Value};
 pub use entries::ProjectRow;
 pub use filter::{ItemFilter, Page};
 pub use holds::LedgerRow;
+pub use items::{NewBatch, NewItem};
 pub use ledger::{Ledger, LogHead, NewRecord, StoredRecord};
 pub use memory::{EntryRow, EntrySeek, Memory};
 pub use migrate::{

@@ -132,13 +132,16 @@ EXCEPTION WHEN duplicate_object THEN NULL; END $$;\n"
 
 #[cfg(test)]
 mod tests {
-    use super::super::migrate::MIGRATIONS;
+    use super::super::migrate::{MIGRATIONS, Migration};
     use super::*;
 
     #[test]
     fn every_table_and_view_has_its_rights() {
         for migration in MIGRATIONS {
-            for statement in migration.statements(Dialect::Sqlite) {
+            let Migration { version, name, text, .. } = *migration;
+            // What an embedded archive alone has is nobody's on a server.
+            let shared = Migration { version, name, text, sqlite: "" };
+            for statement in shared.statements(Dialect::Sqlite) {
                 if statement.starts_with("DROP ") {
                     continue;
                 }

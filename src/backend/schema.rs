@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Driver;
-use super::migrate::{CREATE_MIGRATIONS, MIGRATIONS, schema_version};
+use super::migrate::{CREATE_MIGRATIONS, MIGRATIONS, schema_version, widened, widens};
 use crate::error::{Error, Result};
 use crate::model::escape_line;
 
@@ -28,6 +28,11 @@ pub fn check_schema(driver: &mut dyn Driver) -> Result<()> {
     let texts = applied.flat_map(|migration| migration.statements(dialect));
     let mut ours: BTreeMap<String, String> = BTreeMap::new();
     for text in [dialect.render(CREATE_MIGRATIONS)].into_iter().chain(texts) {
+        if let Some((table, _)) = widens(&text) {
+            let known = ours.remove(table).unwrap_or_default();
+            ours.insert(table.to_owned(), widened(known, &text));
+            continue;
+        }
         let text = text.replacen("IF NOT EXISTS ", "", 1);
         let Some(name) = named(&text).map(str::to_owned) else { continue };
         match text.starts_with("DROP ") {

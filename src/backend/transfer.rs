@@ -3,9 +3,10 @@
 use crate::error::{Error, Result};
 use crate::model::{CloneId, DeedId, Digest, LogId};
 
+use super::artifacts::came_in;
 use super::catalog::{digest_of, reserve};
 use super::ledger::{LogHead, head_of};
-use super::{Catalog, Ledger};
+use super::{Catalog, Dialect, Ledger};
 
 /// An artifact without its bytes.
 #[derive(Debug, Clone)]
@@ -53,9 +54,12 @@ pub struct MetadataPage {
 impl Catalog<'_> {
     /// The artifacts behind the row `after`, at most `limit`.
     pub fn artifact_rows(&mut self, after: i64, limit: u64) -> Result<Vec<ArtifactRow>> {
-        let sql = "SELECT id, sha256, size_bytes, created_at, purged_at FROM artifact_row
-                   WHERE id > ? ORDER BY id LIMIT ?";
-        let rows = self.driver.query(sql, &[after.into(), limit.into()])?;
+        let came_in = if self.is_slim { came_in(Dialect::Sqlite) } else { "created_at" };
+        let sql = format!(
+            "SELECT id, sha256, size_bytes, {came_in}, purged_at FROM artifact_row
+             WHERE id > ? ORDER BY id LIMIT ?"
+        );
+        let rows = self.driver.query(&sql, &[after.into(), limit.into()])?;
         let artifact = |row: &super::Row| {
             Ok(ArtifactRow {
                 row_id: row.int(0)?,
@@ -74,10 +78,13 @@ impl Catalog<'_> {
         after: Option<&Digest>,
         limit: u64,
     ) -> Result<Vec<(Digest, u64, bool)>> {
-        let sql = "SELECT sha256, size_bytes, purged_at FROM artifact_row
-                   WHERE sha256 > ? ORDER BY sha256 LIMIT ?";
+        let key = self.sha256_key();
+        let sql = format!(
+            "SELECT sha256, size_bytes, purged_at FROM artifact_row
+             WHERE {key} >= ? AND sha256 > ? ORDER BY {key}, sha256 LIMIT ?"
+        );
         let after = after.map_or(Vec::new(), |digest| digest.as_bytes().to_vec());
-        let rows = self.driver.query(sql, &[after.into(), limit.into()])?;
+        let rows = self.driver.query(&sql, &[self.key_of(&after), after.into(), limit.into()])?;
         let artifact =
             |row: &super::Row| Ok((digest_of(row, 0)?, row.unsigned(1)?, !row.is_null(2)));
         rows.iter().map(artifact).collect()

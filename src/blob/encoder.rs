@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use zstd::stream::raw::{self, Operation as _};
-use zstd::zstd_safe::{InBuffer, OutBuffer, compress_bound};
+use zstd::zstd_safe::{CParameter, InBuffer, OutBuffer, compress_bound};
 
 use super::{Frame, check};
 use crate::error::{Error, Result};
@@ -11,6 +11,9 @@ use crate::model::Digest;
 
 /// Level of compression: see docs/decisions/0036-runs.md.
 const LEVEL: i32 = 3;
+
+/// The last member of a run of 4 MiB still sees the first; the level alone would look back 2 MiB.
+const WINDOW_LOG: u32 = 22;
 
 /// What a flush may add to the stored bytes, at most.
 const FLUSH_BYTES: usize = 64;
@@ -50,8 +53,10 @@ impl Encoder {
     /// A new encoder, for one thread.
     pub fn new() -> Result<Self> {
         let failed = |e| Error::io("prepare compression for", "content")(e);
+        let mut raw = raw::Encoder::new(LEVEL).map_err(failed)?;
+        raw.set_parameter(CParameter::WindowLog(WINDOW_LOG)).map_err(failed)?;
         Ok(Self {
-            raw: raw::Encoder::new(LEVEL).map_err(failed)?,
+            raw,
             decompressor: zstd::bulk::Decompressor::new().map_err(failed)?,
             back: Vec::new(),
         })

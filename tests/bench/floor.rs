@@ -19,7 +19,7 @@ use zstd::bulk::Compressor;
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// As many bytes as a run of the archive has, and its level.
-const RUN_BYTES: u64 = 2 << 20;
+const RUN_BYTES: u64 = 4 << 20;
 const LEVEL: i32 = 3;
 
 fn main() -> Result<(), Failure> {

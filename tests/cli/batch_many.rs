@@ -101,7 +101,7 @@ fn a_damaged_member_fails_and_its_neighbours_do_not() {
     let victim = 149;
     repo.sql(&format!(
         "UPDATE artifact_row SET size_bytes = size_bytes + 1 WHERE id =
-           (SELECT artifact_id FROM item_row WHERE path = '{}')",
+           (SELECT artifact_id FROM item WHERE path = '{}')",
         path(victim)
     ));
     repo.archive(["batch-restore", "m.json", "--continue-on-error", "-q"]).fails(3);

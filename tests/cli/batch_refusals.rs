@@ -87,7 +87,7 @@ fn a_failure_on_the_way_stops_the_rest_unless_told_to_go_on() {
     }
     repo.sql(
         "UPDATE run SET bytes = CAST(X'00' AS BLOB) WHERE id = (SELECT a.run_id FROM artifact_row a \
-         JOIN item_row i ON i.artifact_id = a.id WHERE i.path = 'src/old.py')",
+         JOIN item i ON i.artifact_id = a.id WHERE i.path = 'src/old.py')",
     );
     let object = repo.common_dir().join("objects").join(&oid[..2]).join(&oid[2..]);
     std::fs::remove_file(object).unwrap();

@@ -160,7 +160,7 @@ fn a_plain_client_of_sqlite_cannot_erase_what_is_held() {
         let output = Command::new("sqlite3").arg(&file).arg(sql).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let held = "(SELECT artifact_id FROM item_row WHERE path = 'src/old.py')";
+    let held = "(SELECT artifact_id FROM item WHERE path = 'src/old.py')";
     let run = format!("(SELECT run_id FROM artifact_row WHERE id = {held})");
     for sql in [
         format!("UPDATE run SET bytes = NULL WHERE id = {run}"),
@@ -168,7 +168,8 @@ fn a_plain_client_of_sqlite_cannot_erase_what_is_held() {
         format!("UPDATE artifact_row SET run_id = NULL WHERE id = {held}"),
         format!("UPDATE artifact_row SET purged_at = 'now' WHERE id = {held}"),
         format!("DELETE FROM artifact_row WHERE id = {held}"),
-        "DELETE FROM item_row WHERE path = 'src/old.py'".to_owned(),
+        "DELETE FROM item_row WHERE id = (SELECT id FROM item WHERE path = 'src/old.py')"
+            .to_owned(),
     ] {
         let (done, said) = says(&sql);
         assert!(!done && said.contains("a hold forbids it"), "{sql}: {said}");
@@ -176,7 +177,7 @@ fn a_plain_client_of_sqlite_cannot_erase_what_is_held() {
     repo.archive(["fsck"]).ok();
     // Beside it nothing is held.
     let free = "UPDATE run SET bytes = bytes WHERE id = (SELECT run_id FROM artifact_row WHERE id =
-                (SELECT artifact_id FROM item_row WHERE path = 'src/other.py'))";
+                (SELECT artifact_id FROM item WHERE path = 'src/other.py'))";
     assert!(says(free).0);
 }
 

@@ -94,10 +94,21 @@ fn fill(driver: &mut dyn Driver) {
         driver.execute(&format!("SET SESSION cte_max_recursion_depth = {ITEMS}"), &[]).unwrap();
     }
     // Whole numbers, and text, as every dialect has them.
-    let folder = match driver.dialect() {
+    let path = match driver.dialect() {
         Dialect::Mariadb | Dialect::Mysql => "concat('src/d', n % 100, '/f', n, '.py')",
-        _ => "'src/d' || (n % 100) || '/f' || n || '.py'",
+        Dialect::Postgres => "'src/d' || (n % 100) || '/f' || n || '.py'",
+        Dialect::Sqlite => "'f' || n || '.py'",
     };
+    let (folder_column, folder) = match driver.dialect() {
+        Dialect::Sqlite => (", folder_id", ", 1 + n % 100"),
+        _ => ("", ""),
+    };
+    if driver.dialect() == Dialect::Sqlite {
+        let sql = format!(
+            "INSERT INTO folder SELECT n, 'src/d' || (n - 1) || '/' FROM {numbers} WHERE n <= 100"
+        );
+        driver.execute(&sql, &[]).unwrap();
+    }
     let actor = match driver.dialect() {
         Dialect::Mariadb | Dialect::Mysql => "concat('actor', n % 5000)",
         _ => "'actor' || (n % 5000)",
@@ -108,7 +119,10 @@ fn fill(driver: &mut dyn Driver) {
             .replace("n)", "1)")
             .replace(", n,", ", 1,")
             .replace("hex(n)", "hex(1)"),
-        format!("INSERT INTO run SELECT n, 1, {digest}, {digest}, 1 FROM {numbers}"),
+        format!(
+            "INSERT INTO run (id, members, stored_sha256, bytes, pieces)
+             SELECT n, 1, {digest}, {digest}, 1 FROM {numbers}"
+        ),
         format!(
             "INSERT INTO artifact_row SELECT n, {digest}, 10, n, 0, 32, 'then',
                CASE WHEN n % 1000 = 0 THEN 'then' END FROM {numbers}"
@@ -118,8 +132,10 @@ fn fill(driver: &mut dyn Driver) {
              FROM {numbers} {deeds}"
         ),
         format!(
-            "INSERT INTO item_row SELECT n, {id}, 1 + n % 5000, n, {folder}, n, {digest}, 33188, 'code',
-               NULL, 0, NULL, CASE WHEN n % 500 = 0 THEN 'then' END, 0 FROM {numbers}"
+            "INSERT INTO item_row (id, tombstone, batch_id, artifact_id, path, path_hash, git_blob, mode,
+               kind, language, restricted, delete_after, restored_at, hidden{folder_column})
+             SELECT n, {id}, 1 + n % 5000, n, {path}, n, {digest}, 33188, 'code',
+               NULL, 0, NULL, CASE WHEN n % 500 = 0 THEN 'then' END, 0{folder} FROM {numbers}"
         ),
         format!("INSERT INTO tag SELECT n, 'every' FROM {numbers}"),
         format!("INSERT INTO tag SELECT n, 'rare' FROM {numbers} WHERE n % 10000 = 0"),

@@ -1,12 +1,16 @@
 //! Which files share a run.
 
-use std::cmp::Ordering;
+use crate::model::RepoPath;
 
 use super::super::selection::Candidate;
 use super::large::LARGE_BYTES;
 
 /// Bytes of content that a run holds: see docs/decisions/0036-runs.md.
-pub const RUN_BYTES: u64 = 2 << 20;
+pub const RUN_BYTES: u64 = (4 << 20) - (16 << 10);
+
+/// What a member may take in a run beside its content, should that not compress: with it a run is
+/// never longer than one of the values that stored bytes are spread over.
+pub const MEMBER_BYTES: u64 = 8;
 
 /// Files as they are taken in, by their places in the list.
 #[derive(Debug, Default)]
@@ -17,33 +21,35 @@ pub struct Cut {
     pub large: Vec<usize>,
 }
 
-/// Cuts the candidates into runs. What is alike stands together: files of one kind, by folder.
+/// Cuts the candidates into runs. What is alike stands together.
 pub fn cut(candidates: &[Candidate]) -> Cut {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by(|a, b| alike(&candidates[*a], &candidates[*b]));
+    order.sort_by_cached_key(|at| likeness(&candidates[*at]));
     let mut cut = Cut::default();
     let mut room = 0;
     for at in order {
         let bytes = candidates[at].size_bytes;
         match cut.runs.last_mut() {
             _ if bytes > LARGE_BYTES => cut.large.push(at),
-            Some(run) if bytes <= room => {
+            Some(run) if bytes + MEMBER_BYTES <= room => {
                 run.push(at);
-                room -= bytes;
+                room -= bytes + MEMBER_BYTES;
             }
             _ => {
                 cut.runs.push(vec![at]);
-                room = RUN_BYTES.saturating_sub(bytes);
+                room = RUN_BYTES.saturating_sub(bytes + MEMBER_BYTES);
             }
         }
     }
     cut
 }
 
-fn alike(a: &Candidate, b: &Candidate) -> Ordering {
-    a.path
-        .as_path()
-        .extension()
-        .cmp(&b.path.as_path().extension())
-        .then_with(|| a.path.cmp(&b.path))
+/// What sorts files so that those which are alike stand together: the extension, then the path without
+/// its digits (the same file of `v1` and `v2`, or of two releases), then the path.
+fn likeness(candidate: &Candidate) -> (Vec<u8>, Vec<u8>, RepoPath) {
+    let path = &candidate.path;
+    let extension = path.as_path().extension().unwrap_or_default().as_encoded_bytes().to_vec();
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let bare = path.as_bytes().iter().copied().filter(|byte| !is_digit(byte)).collect();
+    (extension, bare, path.clone())
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::archive::intake::RUN_BYTES;
 use crate::archive::intake::large::LARGE_BYTES;
+use crate::archive::intake::{MEMBER_BYTES, RUN_BYTES};
 use crate::archive::ready::{LEDGER_BYTES, SHARE_BYTES};
 use crate::archive::stored::check_stored;
 use crate::archive::{Archive, Content, runs, upload};
@@ -164,13 +164,14 @@ fn write_share(catalog: &mut Catalog<'_>, share: &[Moving], now: &str) -> Result
             // It is sent once this transaction is over.
             Load::Large(_) => continue,
             Load::Content(content) => {
-                if run_bytes + content.len() as u64 > RUN_BYTES {
+                let bytes = content.len() as u64 + MEMBER_BYTES;
+                if run_bytes + bytes > RUN_BYTES {
                     write_run(catalog, share, &run, &mut written)?;
                     run.clear();
                     run_bytes = 0;
                 }
                 run.push(at);
-                run_bytes += content.len() as u64;
+                run_bytes += bytes;
                 continue;
             }
         };

@@ -47,7 +47,7 @@ const FOREIGN: &[(&str, &str)] = &[
         "DROP TABLE tag; CREATE TABLE tag (item_id BIGINT, tag TEXT CHECK (length(tag) < \
       length(randomblob(9))))",
     ),
-    ("an index gone", "DROP INDEX item_path"),
+    ("an index gone", "DROP INDEX item_folder"),
     ("a newer schema", "UPDATE schema_migrations SET version = 99 WHERE version = 4"),
     (
         "a newer schema with more",
@@ -91,7 +91,7 @@ const ODD: &[(&str, &str)] = &[
     ("many pieces", "UPDATE run SET pieces = 9223372036854775807"),
     ("fewer than no pieces", "UPDATE run SET pieces = -9223372036854775808"),
     ("a large value", "UPDATE run SET bytes = zeroblob(300000000)"),
-    ("a large path", "UPDATE item_row SET path = hex(zeroblob(10000000))"),
+    ("a large path", "UPDATE item_row SET folder_id = NULL, path = hex(zeroblob(10000000))"),
     ("a large tag", "INSERT INTO tag SELECT id, hex(zeroblob(20000000)) FROM item_row"),
     ("counters at the end", "UPDATE counter SET next = 9223372036854775807"),
     ("counters below nothing", "UPDATE counter SET next = -9223372036854775808"),
@@ -107,7 +107,9 @@ const ODD: &[(&str, &str)] = &[
     ),
     ("items of nobody", "PRAGMA foreign_keys = OFF; UPDATE item_row SET batch_id = 77"),
     ("runs of nobody", "PRAGMA foreign_keys = OFF; UPDATE artifact_row SET run_id = 77"),
-    ("a path outside", "UPDATE item_row SET path = '../../outside'"),
+    ("a folder outside", "UPDATE folder SET path = '../../' || path"),
+    ("folders of nobody", "PRAGMA foreign_keys = OFF; UPDATE item_row SET folder_id = 77"),
+    ("a path outside", "UPDATE item_row SET folder_id = NULL, path = '../../outside'"),
     ("purged", "UPDATE artifact_row SET purged_at = 'x'"),
     ("modes", "UPDATE item_row SET mode = 57344"),
     ("another id", "UPDATE meta SET v = 'x'"),

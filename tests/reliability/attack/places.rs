@@ -176,7 +176,7 @@ fn a_path_out_of_evidence_or_archive_leads_nowhere_else() {
         let outside = repo.world.path("outside");
         fs::create_dir(&outside).unwrap();
         symlink(&outside, repo.top.join("link")).unwrap();
-        tables(&repo).execute("UPDATE item_row SET path = ?", [path]).unwrap();
+        tables(&repo).execute("UPDATE item_row SET folder_id = NULL, path = ?", [path]).unwrap();
         let fence = Fence::around(&repo.world, &["repo"]);
         let git = in_git_folder(&repo);
         let lines = [

@@ -138,8 +138,8 @@ pub fn swapped(scene: &Scene, score: &mut Score) {
         format!("{};{}", swap("run", "bytes"), swap("run", "stored_sha256")),
     ));
     changes.push((
-        "swap paths and their hashes".into(),
-        format!("{};{}", swap("item_row", "path"), swap("item_row", "path_hash")),
+        "swap names and their folders".into(),
+        format!("{};{}", swap("item_row", "path"), swap("item_row", "folder_id")),
     ));
     changes.push((
         "swap digests and sizes".into(),
@@ -213,7 +213,7 @@ fn swap(table: &str, column: &str) -> String {
     )
 }
 
-const SWAPPED: [(&str, &str); 23] = [
+const SWAPPED: [(&str, &str); 24] = [
     ("run", "bytes"),
     ("run", "stored_sha256"),
     ("artifact_row", "sha256"),
@@ -223,7 +223,8 @@ const SWAPPED: [(&str, &str); 23] = [
     ("item_row", "artifact_id"),
     ("item_row", "batch_id"),
     ("item_row", "path"),
-    ("item_row", "path_hash"),
+    ("item_row", "folder_id"),
+    ("folder", "path"),
     ("item_row", "git_blob"),
     ("batch", "deed"),
     ("batch", "at"),
@@ -239,12 +240,12 @@ const SWAPPED: [(&str, &str); 23] = [
     ("item_row", "restored_at"),
 ];
 
-const EDITS: [&str; 37] = [
+const EDITS: [&str; 41] = [
     "UPDATE run SET bytes = NULL WHERE id = 1",
     "UPDATE run SET bytes = X''",
     "UPDATE run SET pieces = 2 WHERE id = 1",
     "UPDATE run SET members = members + 1 WHERE id = 1",
-    "INSERT INTO run SELECT 99, members, stored_sha256, bytes, pieces FROM run WHERE id = 1",
+    "INSERT INTO run SELECT 99, members, stored_sha256, bytes, pieces, created_at FROM run WHERE id = 1",
     "DELETE FROM run WHERE id = 1",
     "UPDATE artifact_row SET size_bytes = size_bytes + 1 WHERE id = 1",
     "UPDATE artifact_row SET size_bytes = -1 WHERE id = 1",
@@ -256,6 +257,10 @@ const EDITS: [&str; 37] = [
     "DELETE FROM artifact_row WHERE id = 1",
     "UPDATE item_row SET path = 'src/other.py' WHERE id = 1",
     "UPDATE item_row SET path = '../x' WHERE id = 1",
+    "UPDATE item_row SET folder_id = NULL WHERE id = 1",
+    "UPDATE folder SET path = 'other/' WHERE id = 1",
+    "UPDATE folder SET path = '../' WHERE id = 1",
+    "DELETE FROM folder WHERE id = 1",
     "UPDATE item_row SET mode = 33261 WHERE mode = 33188",
     "UPDATE item_row SET mode = 40960 WHERE id = 1",
     "UPDATE item_row SET git_blob = zeroblob(20) WHERE id = 1",
@@ -275,6 +280,6 @@ const EDITS: [&str; 37] = [
     "DELETE FROM evidence_block WHERE id = 2",
     "UPDATE log SET head_seq = head_seq - 1",
     "UPDATE log SET head_digest = zeroblob(32)",
-    "DROP INDEX item_path",
+    "DROP INDEX item_folder",
     "DROP VIEW item; CREATE VIEW item AS SELECT * FROM item_row",
 ];

@@ -230,15 +230,16 @@ impl Scene {
 
 /// The tables, each with the columns that nothing else bears witness to: no record and no content
 /// contradicts another value, and no byte of content depends on it.
-const TABLES: [(&str, &[&str]); 14] = [
+const TABLES: [(&str, &[&str]); 15] = [
     ("sqlite_schema", &["rootpage"]),
     ("meta", &["k", "v"]),
     ("counter", &["name", "next"]),
     ("schema_migrations", &["version", "name", "checksum", "applied_at"]),
-    ("run", &[]),
+    ("run", &["created_at"]),
     ("run_piece", &[]),
     ("batch", &[]),
     ("artifact_row", &["created_at"]),
+    ("folder", &[]),
     ("item_row", &["kind", "language", "restricted", "delete_after"]),
     ("tag", &[]),
     ("metadata", &[]),

@@ -305,12 +305,13 @@ pub static MIGRATE: Deed = Deed {
     line: &["migrate", "--quiet"],
     prepare: || {
         let repo = with_stub();
+        repo.sql(&governance::before_folders_stood_apart());
         repo.sql(&governance::before_there_was_any());
         repo.sql(
             "DROP TABLE evidence_writer; DROP INDEX batch_deed_reason;
              CREATE UNIQUE INDEX batch_deed ON batch (deed);
              DROP INDEX tag_name; DROP INDEX item_batch; DROP INDEX item_restored;
-             DROP INDEX item_path_start; DROP INDEX artifact_purged; DROP INDEX batch_repo;
+             DROP INDEX artifact_purged; DROP INDEX batch_repo;
              DROP INDEX batch_actor; DROP INDEX batch_reason; DROP INDEX batch_at;
              DELETE FROM schema_migrations WHERE version > 1",
         );

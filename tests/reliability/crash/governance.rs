@@ -136,9 +136,28 @@ pub fn before_there_was_any() -> String {
     for name in named("TABLE").iter().rev() {
         sql.push_str(&format!("DROP TABLE {name};"));
     }
-    let first = Dialect::Sqlite.render(MIGRATIONS[0].text);
-    let view = first.split(';').find(|it| it.contains("VIEW IF NOT EXISTS item AS")).unwrap();
-    sql.push_str(view);
-    sql.push(';');
+    sql.push_str(&first_view("item"));
     sql
+}
+
+/// The statements that make of an archive one of the schema before many rows said one thing once, but
+/// for the table of folders and the view of items.
+pub fn before_folders_stood_apart() -> String {
+    let undo = "DROP VIEW artifact; DROP VIEW item; DROP INDEX item_folder;
+        UPDATE item_row SET path = COALESCE(
+          (SELECT f.path FROM folder f WHERE f.id = folder_id), '') || path;
+        UPDATE artifact_row SET created_at = (SELECT r.created_at FROM run r WHERE r.id = run_id)
+          WHERE created_at = '';
+        ALTER TABLE item_row DROP COLUMN folder_id; ALTER TABLE run DROP COLUMN created_at;
+        DROP INDEX artifact_sha256; CREATE UNIQUE INDEX artifact_sha256 ON artifact_row (sha256);
+        CREATE INDEX item_path ON item_row (path_hash); CREATE VIEW item AS SELECT 1;";
+    format!("{undo}{}", first_view("artifact"))
+}
+
+/// The statement of the first schema that makes a view.
+fn first_view(name: &str) -> String {
+    let first = Dialect::Sqlite.render(MIGRATIONS[0].text);
+    let wanted = format!("VIEW IF NOT EXISTS {name} AS");
+    let view = first.split(';').find(|it| it.contains(&wanted)).unwrap();
+    format!("{view};")
 }

@@ -47,6 +47,7 @@ mod retention_memory;
 mod runbook;
 mod runs;
 mod signed;
+mod slim;
 mod strict;
 mod sub_folder;
 mod two_clones;

@@ -53,3 +53,29 @@ fn likeness(candidate: &Candidate) -> (Vec<u8>, Vec<u8>, RepoPath) {
     let bare = path.as_bytes().iter().copied().filter(|byte| !is_digit(byte)).collect();
     (extension, bare, path.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::PIECE_BYTES;
+    use crate::blob::Encoder;
+
+    #[test]
+    fn what_does_not_compress_still_fits_one_value() {
+        // A sequence that repeats after more bytes than a run has.
+        let mut state = 1_u64;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        for bytes in [1, 3, 1000, 200_000, RUN_BYTES - MEMBER_BYTES] {
+            let members = RUN_BYTES / (bytes + MEMBER_BYTES);
+            let content: Vec<u8> = (0..members * bytes).map(|_| noise()).collect();
+            let members: Vec<&[u8]> = content.chunks(bytes as usize).collect();
+            let run = Encoder::new().unwrap().encode_run(&members).unwrap();
+            assert!(run.bytes.len() <= PIECE_BYTES, "{bytes}: {}", run.bytes.len());
+        }
+    }
+}

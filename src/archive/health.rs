@@ -18,6 +18,7 @@ use crate::logging::About;
 use super::chains::check_evidence;
 use super::fsck::FsckReport;
 use super::journaled::record_of;
+use super::maintenance::Maintenance;
 use super::smoke::smoke;
 use super::{Archive, Workspace};
 
@@ -194,6 +195,14 @@ fn of_archive(workspace: &Workspace, archive: &mut Archive, report: &mut HealthR
             Seen::Odd(format!("version {found}; this version of the program makes {known}"))
         } else {
             Seen::Fine(format!("version {found}"))
+        })
+    });
+    report.check("maintenance", || {
+        Ok(match archive.maintenance()? {
+            None => Seen::Fine("off".to_owned()),
+            Some(Maintenance { since, by, reason }) => {
+                Seen::Odd(format!("since {since}, switched on by {by}: {reason}"))
+            }
         })
     });
     report.check("integrity", || {

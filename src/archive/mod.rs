@@ -33,6 +33,7 @@ mod language;
 mod logged;
 mod lookup;
 mod loose;
+mod maintenance;
 mod migrate;
 mod opening;
 mod output;
@@ -85,10 +86,11 @@ pub use intake::Pace;
 pub use intent::{Intent, Waiting, pending};
 pub use journaled::{Archive, Transaction, record_of};
 pub use lookup::{Origin, item_of_record, sidecar_path, standing_stubs, tombstone_of};
+pub use maintenance::{Maintenance, MaintenanceOptions, MaintenanceReport, Switch, maintain};
 pub use migrate::{MigrateReport, Step as MigrationStep, migrate, migration_status};
 pub use output::{NewFile, Outside};
 pub use reconcile::{ReconcileReport, reconcile};
-pub use recovery::{RecoveryReport, recover, segment_of_last};
+pub use recovery::{RecoveryReport, recover, recover_for_upkeep, segment_of_last};
 pub use reinstate::{
     Lost, PurgedAgain, ReinstateOptions, ReinstateReport, RolledBack, reinstate, write_archive,
 };

@@ -12,6 +12,7 @@ mod entries;
 mod filter;
 mod holds;
 mod ledger;
+mod maintenance;
 #[cfg(feature = "mariadb")]
 mod mariadb;
 mod memory;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::archive::{Archive, Depth, Workspace, recover};
+use crate::archive::{Archive, Depth, Workspace, recover_for_upkeep};
 use crate::backend::Access;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event};
@@ -186,7 +186,7 @@ fn create_one(
     let spool = Spool::only_in(scratch.clone());
     if *source == Source::Own && !options.dry_run {
         let _lock = workspace.lock()?;
-        recover(workspace)?;
+        recover_for_upkeep(workspace)?;
     }
     let name = stem(&source.name(workspace)?, options.suffix.as_ref());
     let target = Target::choose(workspace, &options.dest, name, options.sealing.is_sealed());
@@ -414,8 +414,8 @@ fn read_back(
 fn record(workspace: &Workspace, options: &CreateOptions, report: &Created) -> Result<String> {
     let actor = options.actor.as_ref().ok_or(Error::Missing { what: "the actor (`--by`)" })?;
     let _lock = workspace.lock()?;
-    recover(workspace)?;
-    let mut archive = Archive::create(workspace)?;
+    recover_for_upkeep(workspace)?;
+    let mut archive = Archive::open_for_upkeep(workspace)?;
     let label = workspace.label().map_or("", |label| label.as_str()).to_owned();
     let mut event = Event::new(Action::Backup, actor.as_str());
     event.repo = (!label.is_empty()).then(|| label.clone());

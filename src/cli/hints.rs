@@ -237,6 +237,8 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
             format!("git codex-archive retention plan --of {scope} --output {} --force", path())
         }
         Refusal::Older { .. } => place.again(None, "--allow-older"),
+        // Whoever switched it on says when it is over.
+        Refusal::Maintenance { .. } => "git codex-archive status".to_owned(),
         Refusal::OtherMount { .. } => format!("findmnt --target {}", quote(object)),
         Refusal::Spike { .. } => place.again(None, "--allow-spike"),
         Refusal::ChangedMeanwhile => place.again(None, ""),

@@ -159,6 +159,16 @@ pub enum Refusal {
         /// What it lacks, as a clause.
         why: String,
     },
+    /// The archive is in maintenance, and nobody changes it.
+    #[error("it is in maintenance since {since}, switched on by {by}: {reason}")]
+    Maintenance {
+        /// Since when.
+        since: String,
+        /// Who switched it on.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// The destination of backups is not what it was.
     #[error("{why}")]
     OtherMount {

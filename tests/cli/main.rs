@@ -33,6 +33,7 @@ mod json;
 mod large;
 mod logging;
 mod main_job;
+mod maintenance;
 mod many;
 mod memory;
 mod memory_forget;

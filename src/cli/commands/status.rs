@@ -61,6 +61,12 @@ impl Report for Shown {
         if let Some(last) = &report.last_record {
             out.field("last", format!("{} {} by {}", last.ts, last.action, last.actor));
         }
+        if let Some(it) = &report.maintenance {
+            out.parts(&[
+                (ODD, "maintenance   "),
+                (PLAIN, &format!("since {} by {}: {}", it.since, it.by, it.reason)),
+            ]);
+        }
         if let Some(hooks) = &self.hooks {
             out.field("hooks", hooks.summary());
         }

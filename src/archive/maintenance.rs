@@ -17,6 +17,9 @@ use crate::model::{Actor, DeedId};
 use super::governance::check_reason;
 use super::{Archive, Transaction, Workspace};
 
+/// The key in the record of a restored backup that tells of the maintenance that goes on.
+pub(super) const TAKEN_OVER: &str = "maintenance";
+
 /// What a deed of upkeep may do during maintenance, and others may not: what looks after the archive
 /// itself and what tells of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub(super) struct Mark {
 }
 
 /// The maintenance that an archive is in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
     /// Since when, RFC 3339; in words where its mark cannot be read.
     pub since: String,
@@ -251,14 +254,25 @@ impl Archive {
 }
 
 impl Maintenance {
-    /// What a record of maintenance leaves it in.
-    pub(super) fn after(record: &Record) -> Option<Self> {
+    /// The maintenance that an archive is in after `record`, or none; `None` for records that say
+    /// nothing of it.
+    pub(super) fn after(record: &Record) -> Option<Option<Self>> {
         let event = &record.event;
-        let switch = event.detail.as_ref()?.get("switch")?.as_str()?;
-        (switch == "on").then(|| Self {
-            since: record.ts.to_string(),
-            by: event.actor.clone(),
-            reason: event.reason.clone().unwrap_or_default(),
-        })
+        let detail = event.detail.as_ref();
+        match event.action {
+            Action::Maintenance => {
+                let is_on = detail.is_some_and(|it| it.get("switch") == Some(&json!(Switch::On)));
+                Some(is_on.then(|| Self {
+                    since: record.ts.to_string(),
+                    by: event.actor.clone(),
+                    reason: event.reason.clone().unwrap_or_default(),
+                }))
+            }
+            Action::BackupRestore => {
+                let taken_over = detail.and_then(|it| it.get(TAKEN_OVER));
+                Some(taken_over.and_then(|it| serde_json::from_value(it.clone()).ok()))
+            }
+            _ => None,
+        }
     }
 }

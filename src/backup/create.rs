@@ -25,7 +25,7 @@ use super::manifest::Manifest;
 use super::name::{BackupName, Stamp, Suffix, stem};
 use super::open::{ArchiveTaker, look_into, read};
 use super::seal::{Key, Sealing, seal};
-use super::{container, destination, mount, prune};
+use super::{container, destination, mount, prune, room};
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -291,7 +291,9 @@ fn write_out(
     container::write(data, &manifest, &mut plain)?;
     let dest = &options.dest;
     files::create_folders(dest)?;
-    check_room(dest, &plain)?;
+    let needed = plain.metadata().map_err(Error::io("read", "backup"))?.len();
+    // Encryption and the checksum add little.
+    room::check(dest, needed + needed / 64)?;
     remove_litter(dest, &target.name.stem)?;
     let folder = Arc::new(Folder::make_below("write", dest, &target.name.folder())?);
     let tag = litter_tag(&target.name.stem);
@@ -322,19 +324,6 @@ fn remove_litter(dest: &Path, stem: &str) -> Result<()> {
                 files::remove_file(&path)?;
             }
         }
-    }
-    Ok(())
-}
-
-fn check_room(dest: &Path, plain: &File) -> Result<()> {
-    let needed = plain.metadata().map_err(Error::io("read", "backup"))?.len();
-    // Encryption and the checksum add little.
-    let needed = needed + needed / 64 + (64 << 10);
-    let free = files::room(dest)?.bytes;
-    if free < needed {
-        let why = format!("the backup needs {needed} bytes, and {free} are free");
-        let source = io::Error::new(io::ErrorKind::StorageFull, why);
-        return Err(Error::io("write to", dest)(source));
     }
     Ok(())
 }

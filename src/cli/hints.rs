@@ -137,6 +137,7 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             hints
         }
         Error::Signing { .. } => one("ssh-add -l".to_owned()),
+        Error::Gpg { .. } => one("gpg --list-secret-keys".to_owned()),
         Error::Docker { .. } => one("docker image ls".to_owned()),
         Error::Credentials { found, .. } => credentials(found, place),
         Error::EntryCredentials { .. } => {

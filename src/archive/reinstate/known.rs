@@ -82,8 +82,8 @@ impl Known {
             // What is no record is for `evidence verify` to tell.
             if let Ok((record, digest)) = line?.record() {
                 known.add_record(&record, digest, "journal", archive)?;
-                if is_lost && record.event.action == Action::Maintenance {
-                    known.maintenance = Maintenance::after(&record);
+                if let Some(after) = Maintenance::after(&record).filter(|_| is_lost) {
+                    known.maintenance = after;
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::evidence::{Action, Event};
 use crate::fs::{self as files, Executable, TempFile};
 use crate::model::{Actor, DeedId};
 
-use super::maintenance::{Deeds, Maintenance};
+use super::maintenance::{Deeds, Maintenance, TAKEN_OVER};
 use super::{Archive, ArchivePlace, Workspace, recovery};
 use known::Known;
 pub use known::Lost;
@@ -210,6 +210,9 @@ fn record(
     add("purged", json!(purged));
     if let Some(name) = aside.and_then(Path::file_name) {
         add(rollback::ASIDE, json!(name.to_string_lossy()));
+    }
+    if let Some(maintenance) = &report.maintenance {
+        add(TAKEN_OVER, json!(maintenance));
     }
     if let Some(last) = journal::last_line(archive)? {
         add(journal::REPLACED, json!(last.to_string()));

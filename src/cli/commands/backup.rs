@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::archive::Depth;
 use crate::backup::{
-    CreateOptions, CreateReport, Created, ListReport, Passphrase, PruneOptions, PruneReport,
+    CreateOptions, CreateReport, Created, Key, ListReport, Passphrase, PruneOptions, PruneReport,
     RestoreBackupOptions, RestoreBackupReport, Sealing, Suffix, VARIABLE, VerifyOptions,
     VerifyReport, create, list, prune, restore, verify,
 };
@@ -23,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   git codex-archive backup list --dest /mnt/backups
   git codex-archive backup verify /mnt/backups/2026/11-21/codex-1a2b3c4d-20261121T092810Z.tar.gz
   git codex-archive backup restore /mnt/backups/2026/11-21/codex-1a2b3c4d-20261121T092810Z.tar.gz
+  git codex-archive backup verify --key ops-secret.asc FILE.tar.gz.gpg
   gpg -d codex-1a2b3c4d-20261121T092810Z.tar.gz.gpg | git codex-archive backup restore -
 
 A backup is `YYYY/MM-DD/NAME[-SUFFIX]-YYYYMMDDTHHMMSSZ.tar.gz[.gpg]` below the destination, with its
@@ -57,6 +58,8 @@ enum Command {
         /// Decode and hash all content, not only a sample
         #[arg(long)]
         deep: bool,
+        #[command(flatten)]
+        key: KeyArgs,
     },
     /// Put a backup back
     Restore {
@@ -75,6 +78,8 @@ enum Command {
         /// Who does it (default: CODEX_ACTOR, else git's user.email)
         #[arg(long, value_name = "ACTOR")]
         by: Option<String>,
+        #[command(flatten)]
+        key: KeyArgs,
     },
     /// Remove all but the newest backups of one name and suffix
     Prune {
@@ -94,6 +99,31 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// What opens an encrypted backup, beside the passphrase in the environment.
+#[derive(Debug, clap::Args)]
+struct KeyArgs {
+    /// Open it with the OpenPGP secret key in this file; the key's own passphrase, where it has one,
+    /// is in CODEX_BACKUP_GPG_KEY
+    #[arg(long, value_name = "FILE", conflicts_with = "gpg")]
+    key: Option<PathBuf>,
+    /// Let gpg open it, with the keys and the agent that it has
+    #[arg(long)]
+    gpg: bool,
+}
+
+impl KeyArgs {
+    fn opener(&self, context: &Context<'_>) -> Result<Key> {
+        if self.gpg {
+            return Ok(Key::Gpg);
+        }
+        let passphrase = passphrase(context)?;
+        Ok(match &self.key {
+            Some(file) => Key::Secret { file: context.workspace.cwd.join(file), passphrase },
+            None => passphrase.map_or(Key::None, Key::Passphrase),
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -143,22 +173,22 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
             let dest = destination(context, dest.as_deref())?;
             ui.show(&list(workspace, &dest, suffix.as_ref())?)
         }
-        Command::Verify { file, deep } => {
+        Command::Verify { file, deep, key } => {
             let options = VerifyOptions {
                 file: input(file),
                 depth: if *deep { Depth::All } else { Depth::Sample },
-                passphrase: passphrase(context)?,
+                key: key.opener(context)?,
             };
             ui.show(&verify(workspace, &options, &progress)?)
         }
-        Command::Restore { file, output, allow_older, dry_run, by } => {
+        Command::Restore { file, output, allow_older, dry_run, by, key } => {
             let options = RestoreBackupOptions {
                 file: input(file),
                 output: output.clone(),
                 allow_older: *allow_older,
                 dry_run: *dry_run,
                 actor: context.actor(by.as_deref())?,
-                passphrase: passphrase(context)?,
+                key: key.opener(context)?,
             };
             ui.show(&restore(workspace, &options, &progress)?)
         }

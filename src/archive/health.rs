@@ -4,6 +4,7 @@
 //! keeps no other from being made.
 
 mod around;
+mod drills;
 
 use std::error::Error as _;
 
@@ -99,16 +100,7 @@ pub struct HealthOptions {
 /// Checks connection, schema, integrity, a sample of artifacts, evidence, and what is around.
 pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthReport> {
     let log = workspace.use_case("HEALTH_CHECK", None);
-    let mut report = HealthReport {
-        ok: true,
-        status: Level::Ok,
-        backend: workspace.config.backend().to_string(),
-        url: workspace.config.url().to_string(),
-        items_retrievable: 0,
-        checks: Vec::new(),
-        trouble: None,
-        measures: workspace.config.measures(),
-    };
+    let mut report = HealthReport::new(workspace);
     let mut opened = None;
     report.check("connection", || {
         let place = workspace.archive_place()?.to_string();
@@ -131,6 +123,20 @@ pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthRep
 }
 
 impl HealthReport {
+    /// A report of no check yet.
+    pub(super) fn new(workspace: &Workspace) -> Self {
+        Self {
+            ok: true,
+            status: Level::Ok,
+            backend: workspace.config.backend().to_string(),
+            url: workspace.config.url().to_string(),
+            items_retrievable: 0,
+            checks: Vec::new(),
+            trouble: None,
+            measures: workspace.config.measures(),
+        }
+    }
+
     /// Makes a check; an error is one that failed. Whether it did not.
     pub fn check(&mut self, name: &'static str, look: impl FnOnce() -> Result<Seen>) -> bool {
         let since = Stopwatch::start();
@@ -221,6 +227,7 @@ fn of_archive(workspace: &Workspace, archive: &mut Archive, report: &mut HealthR
         Ok(none_of(&evidence.complaints, &words))
     });
     report.check("journal", || check_journal(archive));
+    drills::check(workspace, archive, report);
     report.check("clock", || check_clock(workspace, archive));
 }
 

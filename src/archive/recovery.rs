@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, Segment};
-use crate::fs::{self as files, Executable, Folder};
+use crate::fs::{self as files, Executable, Folder, TempFolder};
 use crate::git::Repository;
 use crate::logging::{About, Timer};
 use crate::model::{DeedId, Digest, Item, TombstoneId};
@@ -21,7 +21,7 @@ use super::journaled::{Archive, Deed, Transaction, record_of};
 use super::maintenance::Deeds;
 use super::selection::is_executable;
 use super::tree::{self, After, Ahead, Standing, Step};
-use super::{Content, Workspace, detach, find, lookup, pending};
+use super::{Content, Workspace, detach, find, lookup, pending, try_out};
 
 /// What recovery did.
 #[derive(Debug, Default, Serialize)]
@@ -412,6 +412,7 @@ fn remove_own_litter(workspace: &Workspace) {
         folder.remove_temps();
     }
     detach::remove_litter(workspace);
+    TempFolder::remove_left(&workspace.store_folder(), try_out::TAG);
     let now = workspace.now().to_string();
     // Segments that `reconcile` puts back have no intent; new ones stand in this month's folder.
     let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);

@@ -86,6 +86,12 @@ impl Workspace {
         self.config.backup_dest(&self.top)
     }
 
+    /// The file that the configuration names for the results of drills, if it does.
+    pub fn drill_checklist(&self) -> Result<Option<PathBuf>> {
+        self.check_trust("backup.drill_checklist")?;
+        self.config.drill_checklist(&self.top)
+    }
+
     /// The folder of bundles, as the configuration says.
     pub fn bundle_folder(&self) -> Result<PathBuf> {
         self.check_trust("bundle.output_dir")?;

@@ -7,6 +7,7 @@
 mod container;
 mod create;
 mod destination;
+mod drill;
 mod gather;
 mod gpg;
 mod list;
@@ -21,6 +22,7 @@ mod seal;
 mod verify;
 
 pub use create::{CreateOptions, CreateReport, Created, create};
+pub use drill::{DrillCheck, DrillKind, DrillOptions, DrillReport, drill};
 pub use gather::LeftOut;
 pub use list::{ListReport, Listed, list};
 pub use manifest::{MANIFEST, Manifest};

@@ -330,7 +330,7 @@ fn a_data_folder_takes_its_place_and_the_old_one_stays() {
 }
 
 /// A copy of the backup `file`, in which `change` changed what the files are; the manifest is the first.
-fn changed(
+pub fn changed(
     repo: &TestRepo,
     file: &Path,
     change: impl FnOnce(&mut Value, &mut Vec<(tar::Header, PathBuf, Vec<u8>)>),

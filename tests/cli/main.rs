@@ -39,6 +39,7 @@ mod memory;
 mod memory_forget;
 mod memory_moved;
 mod mends;
+mod operations;
 mod others_stubs;
 mod pinned;
 mod places;

@@ -19,7 +19,6 @@ use crate::logging::About;
 use super::chains::check_evidence;
 use super::fsck::FsckReport;
 use super::journaled::record_of;
-use super::maintenance::Maintenance;
 use super::smoke::smoke;
 use super::{Archive, Workspace};
 
@@ -206,9 +205,7 @@ fn of_archive(workspace: &Workspace, archive: &mut Archive, report: &mut HealthR
     report.check("maintenance", || {
         Ok(match archive.maintenance()? {
             None => Seen::Fine("off".to_owned()),
-            Some(Maintenance { since, by, reason }) => {
-                Seen::Odd(format!("since {since}, switched on by {by}: {reason}"))
-            }
+            Some(maintenance) => Seen::Odd(maintenance.to_string()),
         })
     });
     report.check("integrity", || {

@@ -4,6 +4,8 @@
 //! it after it has the right to write. So whoever committed before the mark is done, and whoever
 //! comes behind it changes nothing, from whatever clone.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Refusal, Result};
 use crate::evidence::{Action, Event, Record};
 use crate::logging::About;
-use crate::model::{Actor, DeedId};
+use crate::model::{Actor, DeedId, escape_line};
 
 use super::governance::check_reason;
 use super::{Archive, Transaction, Workspace};
@@ -203,9 +205,10 @@ impl Archive {
         }
         match self.maintenance()? {
             None => Ok(()),
-            Some(Maintenance { since, by, reason }) => {
+            Some(maintenance) => {
                 let place = self.driver().place().to_owned();
-                Err(Error::refused("change", place, Refusal::Maintenance { since, by, reason }))
+                let told = maintenance.to_string();
+                Err(Error::refused("change", place, Refusal::Maintenance { told }))
             }
         }
     }
@@ -250,6 +253,15 @@ impl Archive {
             };
             mark.add(transaction)
         })
+    }
+}
+
+impl fmt::Display for Maintenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { since, by, reason } = self;
+        // A mark is anybody's who may write to the archive.
+        let told = format!("since {since}, switched on by {by}: {reason}");
+        f.write_str(&escape_line(&told))
     }
 }
 

@@ -160,14 +160,10 @@ pub enum Refusal {
         why: String,
     },
     /// The archive is in maintenance, and nobody changes it.
-    #[error("it is in maintenance since {since}, switched on by {by}: {reason}")]
+    #[error("it is in maintenance {told}")]
     Maintenance {
-        /// Since when.
-        since: String,
-        /// Who switched it on.
-        by: String,
-        /// Why.
-        reason: String,
+        /// Since when, by whom and why.
+        told: String,
     },
     /// The destination of backups is not what it was.
     #[error("{why}")]

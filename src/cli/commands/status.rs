@@ -62,10 +62,7 @@ impl Report for Shown {
             out.field("last", format!("{} {} by {}", last.ts, last.action, last.actor));
         }
         if let Some(it) = &report.maintenance {
-            out.parts(&[
-                (ODD, "maintenance   "),
-                (PLAIN, &format!("since {} by {}: {}", it.since, it.by, it.reason)),
-            ]);
+            out.parts(&[(ODD, "maintenance   "), (PLAIN, &it.to_string())]);
         }
         if let Some(hooks) = &self.hooks {
             out.field("hooks", hooks.summary());

@@ -1,6 +1,6 @@
 //! What `backup` tells people.
 
-use crate::archive::{Maintenance, PurgedAgain, ReinstateReport};
+use crate::archive::{PurgedAgain, ReinstateReport};
 use crate::backup::{
     CreateReport, Created, DrillReport, ListReport, Listed, PruneReport, RestoreBackupReport,
     VerifyReport,
@@ -138,11 +138,8 @@ fn write_archive(out: &mut Text, report: &ReinstateReport) {
     if let Some(why) = &report.unreadable {
         out.parts(&[(ODD, "what stood there could not be read: "), (PLAIN, why)]);
     }
-    if let Some(Maintenance { since, by, reason }) = &report.maintenance {
-        out.parts(&[
-            (ODD, "in maintenance: "),
-            (PLAIN, &format!("since {since} by {by}: {reason}")),
-        ]);
+    if let Some(maintenance) = &report.maintenance {
+        out.parts(&[(ODD, "in maintenance: "), (PLAIN, &maintenance.to_string())]);
     }
     for lost in &report.lost {
         let digest = format!("  {}", lost.digest);

@@ -94,6 +94,8 @@ pub struct HealthReport {
 pub struct HealthOptions {
     /// Whether to store, show, restore and purge something made up.
     pub smoke: bool,
+    /// Whether to ask when backups were tried out last, where there is a rule for that.
+    pub drills: bool,
 }
 
 /// Checks connection, schema, integrity, a sample of artifacts, evidence, and what is around.
@@ -108,6 +110,9 @@ pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthRep
     });
     if let Some(archive) = &mut opened {
         of_archive(workspace, archive, &mut report);
+        if options.drills {
+            drills::check(workspace, archive, &mut report);
+        }
     }
     around::check(workspace, &mut report);
     if options.smoke && opened.is_some() {
@@ -224,7 +229,6 @@ fn of_archive(workspace: &Workspace, archive: &mut Archive, report: &mut HealthR
         Ok(none_of(&evidence.complaints, &words))
     });
     report.check("journal", || check_journal(archive));
-    drills::check(workspace, archive, report);
     report.check("clock", || check_clock(workspace, archive));
 }
 

@@ -232,6 +232,14 @@ pub enum Error {
         /// docker's own words, on one line.
         detail: String,
     },
+    /// gpg said no, or is not there.
+    #[error("gpg could not decrypt `{object}`: {detail}")]
+    Gpg {
+        /// The backup.
+        object: String,
+        /// gpg's own words, on one line.
+        detail: String,
+    },
     /// git's configuration names no key that signs here.
     #[error("cannot sign: {why}")]
     CannotSign {
@@ -349,6 +357,7 @@ impl Error {
             | Self::Damaged { .. }
             | Self::Git { .. }
             | Self::Docker { .. }
+            | Self::Gpg { .. }
             | Self::Locked { .. }
             | Self::Signing { .. }
             | Self::Backend { .. } => ErrorKind::Failed,

@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use super::chains::check_evidence;
 use super::entry::check_entries;
 use super::intake::large::LARGE_BYTES;
+use super::maintenance::Deeds;
 use super::sound::check_all;
 use super::{Archive, Content, Workspace, agree, intent, lookup, pending, recovery, runs, upload};
 
@@ -122,8 +123,8 @@ fn check(
             let mut archive = Archive::open(workspace)?;
             set_aside = set_damaged_aside(workspace, &mut archive)?;
             drop(archive);
-            recovery::recover(workspace)?;
-            Archive::create(workspace)?
+            recovery::recover_for_upkeep(workspace)?;
+            Archive::create_for(workspace, Deeds::Upkeep)?
         }
         None => Archive::open(workspace)?,
     };

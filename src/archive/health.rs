@@ -4,6 +4,7 @@
 //! keeps no other from being made.
 
 mod around;
+mod drills;
 
 use std::error::Error as _;
 
@@ -93,21 +94,14 @@ pub struct HealthReport {
 pub struct HealthOptions {
     /// Whether to store, show, restore and purge something made up.
     pub smoke: bool,
+    /// Whether to ask when backups were tried out last, where there is a rule for that.
+    pub drills: bool,
 }
 
 /// Checks connection, schema, integrity, a sample of artifacts, evidence, and what is around.
 pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthReport> {
     let log = workspace.use_case("HEALTH_CHECK", None);
-    let mut report = HealthReport {
-        ok: true,
-        status: Level::Ok,
-        backend: workspace.config.backend().to_string(),
-        url: workspace.config.url().to_string(),
-        items_retrievable: 0,
-        checks: Vec::new(),
-        trouble: None,
-        measures: workspace.config.measures(),
-    };
+    let mut report = HealthReport::new(workspace);
     let mut opened = None;
     report.check("connection", || {
         let place = workspace.archive_place()?.to_string();
@@ -116,6 +110,9 @@ pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthRep
     });
     if let Some(archive) = &mut opened {
         of_archive(workspace, archive, &mut report);
+        if options.drills {
+            drills::check(workspace, archive, &mut report);
+        }
     }
     around::check(workspace, &mut report);
     if options.smoke && opened.is_some() {
@@ -130,6 +127,20 @@ pub fn health(workspace: &Workspace, options: HealthOptions) -> Result<HealthRep
 }
 
 impl HealthReport {
+    /// A report of no check yet.
+    pub(super) fn new(workspace: &Workspace) -> Self {
+        Self {
+            ok: true,
+            status: Level::Ok,
+            backend: workspace.config.backend().to_string(),
+            url: workspace.config.url().to_string(),
+            items_retrievable: 0,
+            checks: Vec::new(),
+            trouble: None,
+            measures: workspace.config.measures(),
+        }
+    }
+
     /// Makes a check; an error is one that failed. Whether it did not.
     pub fn check(&mut self, name: &'static str, look: impl FnOnce() -> Result<Seen>) -> bool {
         let since = Stopwatch::start();
@@ -194,6 +205,12 @@ fn of_archive(workspace: &Workspace, archive: &mut Archive, report: &mut HealthR
             Seen::Odd(format!("version {found}; this version of the program makes {known}"))
         } else {
             Seen::Fine(format!("version {found}"))
+        })
+    });
+    report.check("maintenance", || {
+        Ok(match archive.maintenance()? {
+            None => Seen::Fine("off".to_owned()),
+            Some(maintenance) => Seen::Odd(maintenance.to_string()),
         })
     });
     report.check("integrity", || {

@@ -14,6 +14,7 @@ use crate::logging::Timer;
 use crate::model::{CloneId, DeedId, Digest, LogId, escape_line};
 use crate::retry::Retry;
 
+use super::maintenance::Deeds;
 use super::pen::Pen;
 use super::runs;
 use super::stored::OpenRun;
@@ -40,6 +41,8 @@ pub struct Archive {
     pub(super) schema: i64,
     /// What signs the evidence, where it is signed.
     pub(super) pen: Option<Pen>,
+    /// Whether it is changed during maintenance too.
+    pub(super) deeds: Deeds,
     /// The run of several artifacts that was read last.
     pub(super) open_run: Option<OpenRun>,
 }

@@ -9,6 +9,7 @@ use crate::evidence::{Action, Event};
 use crate::logging::About;
 use crate::model::{Actor, DeedId};
 
+use super::maintenance::Deeds;
 use super::{Archive, Workspace};
 
 /// The steps of an archive's schema.
@@ -65,6 +66,8 @@ fn take_steps(workspace: &Workspace, actor: &Actor) -> Result<MigrateReport> {
     if before.from == 0 {
         return Err(Error::NoArchive { action: "migrate", place: before.archive });
     }
+    // It comes between a backup and a check, while nobody else writes.
+    archive.deeds = Deeds::Upkeep;
     let now = workspace.now();
     let done = apply(archive.driver(), now)?;
     let mut archive = archive.begin_writing(workspace)?;

@@ -15,6 +15,7 @@ use crate::fs as files;
 use crate::model::CloneId;
 
 use super::journaled::PROGRAM;
+use super::maintenance::Deeds;
 use super::pen::Pen;
 use super::{Archive, ArchivePlace, Workspace, migrate};
 
@@ -38,8 +39,18 @@ impl Archive {
 
     /// Opens the archive of `workspace` for changing; makes an embedded one and brings its schema
     /// up to date. On a server only [`Archive::init`] does. The caller holds the workspace's lock.
+    /// Refused during maintenance.
     pub fn create(workspace: &Workspace) -> Result<Self> {
+        Self::create_for(workspace, Deeds::Ordinary)
+    }
+
+    /// The same for what is done during maintenance too.
+    pub(super) fn create_for(workspace: &Workspace, deeds: Deeds) -> Result<Self> {
         let mut this = Self::connect(workspace, Access::Create)?;
+        this.deeds = deeds;
+        if schema_version(this.driver.as_mut())? > 0 {
+            this.check_not_maintained()?;
+        }
         let mut done = Migrated { from: LATEST_VERSION, copy: None };
         if this.shared {
             match schema_version(this.driver.as_mut())? {
@@ -62,8 +73,14 @@ impl Archive {
     /// The same, and makes the schema wherever it is missing; whether there was none.
     pub fn init(workspace: &Workspace) -> Result<(Self, bool)> {
         let mut this = Self::connect(workspace, Access::Create)?;
-        let created = schema_version(this.driver.as_mut())? == 0;
+        let found = schema_version(this.driver.as_mut())?;
+        let created = found == 0;
         let mut done = Migrated { from: LATEST_VERSION, copy: None };
+        if !created && !this.shared && found != LATEST_VERSION {
+            this.check_not_maintained()?;
+        }
+        // To set up a clone changes nothing that stands in the archive.
+        this.deeds = Deeds::Upkeep;
         if created || !this.shared {
             done = apply(this.driver.as_mut(), this.now)?;
         } else {
@@ -93,7 +110,7 @@ impl Archive {
     }
 
     /// A server's schema is changed by its operators, not by whoever comes first.
-    fn not_ready(&self, found: i64) -> Error {
+    pub(super) fn not_ready(&self, found: i64) -> Error {
         let place = self.driver.place().to_owned();
         if found == 0 {
             return Error::NoArchive { action: "open the archive", place };
@@ -126,7 +143,10 @@ impl Archive {
         let mut this = Self::connect_to(workspace, place, Access::Create, true)?;
         match schema_version(this.driver.as_mut())? {
             0 => apply(this.driver.as_mut(), this.now).map(|_| ())?,
-            LATEST_VERSION => found_archive(this.driver.as_mut())?,
+            LATEST_VERSION => {
+                this.check_not_maintained()?;
+                found_archive(this.driver.as_mut())?;
+            }
             found => return Err(this.not_ready(found)),
         }
         this.begin_writing(workspace)
@@ -142,6 +162,9 @@ impl Archive {
         files::create_folders(files::folder_of(&workspace.journal_file()?))?;
         let place = workspace.archive_place()?;
         let mut this = Self::connect_to(workspace, place, Access::Create, false)?;
+        if schema_version(this.driver.as_mut())? > 0 {
+            this.check_not_maintained()?;
+        }
         let done = apply(this.driver.as_mut(), this.now)?;
         this.begin_after(workspace, &done)
     }
@@ -200,6 +223,7 @@ impl Archive {
             measures: workspace.config.measures(),
             apart,
             schema: LATEST_VERSION,
+            deeds: Deeds::Ordinary,
             open_run: None,
             pen: if access == Access::Read { None } else { Pen::of(workspace)? },
         })

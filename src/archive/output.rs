@@ -1,6 +1,8 @@
 //! Where a restored file may be written, and what stands there.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -141,6 +143,61 @@ impl NewFile {
             }
             done => done?,
         }
+        folder.sync()?;
+        Ok(self.target.shown)
+    }
+}
+
+/// A document that others may have begun, and that grows at its end.
+pub struct GrowingFile {
+    action: &'static str,
+    target: Target,
+}
+
+/// The largest document that something is added to, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+impl GrowingFile {
+    /// The document at `given`, as seen from the current directory; it may be missing.
+    pub fn at(action: &'static str, workspace: &Workspace, given: &Path) -> Result<Self> {
+        let file = workspace.cwd.join(given);
+        let target = contained(action, workspace, Outside::Allowed, &file)?;
+        let this = Self { action, target };
+        this.read()?;
+        Ok(this)
+    }
+
+    /// What stands in it.
+    fn read(&self) -> Result<Vec<u8>> {
+        if self.target.seen()?.is_none() {
+            return Ok(Vec::new());
+        }
+        let file = File::open(&self.target.file).map_err(Error::io("read", &self.target.file))?;
+        let mut bytes = Vec::new();
+        let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(Error::io("read", &self.target.file))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            let why = "it is too large for anything to be added to it";
+            return Err(Error::refused(
+                self.action,
+                self.target.shown.clone(),
+                Refusal::Forbidden { why },
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Puts `text` behind what stands there, or behind `head` where nothing does; returns the name.
+    pub fn append(self, head: &str, text: &str) -> Result<String> {
+        let mut bytes = self.read()?;
+        if bytes.is_empty() {
+            bytes.extend_from_slice(head.as_bytes());
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        let folder = self.target.make_folder()?;
+        let mut temp = folder.temp(Executable::No)?;
+        temp.write_synced(&bytes)?;
+        temp.publish(&self.target.file)?;
         folder.sync()?;
         Ok(self.target.shown)
     }

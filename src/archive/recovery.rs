@@ -11,16 +11,17 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::evidence::{Action, Event, Record, Segment};
-use crate::fs::{self as files, Executable, Folder};
+use crate::fs::{self as files, Executable, Folder, TempFolder};
 use crate::git::Repository;
 use crate::logging::{About, Timer};
 use crate::model::{DeedId, Digest, Item, TombstoneId};
 
 use super::intent::{Intent, IntentStep, Source, intent_folder};
 use super::journaled::{Archive, Deed, Transaction, record_of};
+use super::maintenance::Deeds;
 use super::selection::is_executable;
 use super::tree::{self, After, Ahead, Standing, Step};
-use super::{Content, Workspace, detach, find, lookup, pending};
+use super::{Content, Workspace, detach, find, lookup, pending, try_out};
 
 /// What recovery did.
 #[derive(Debug, Default, Serialize)]
@@ -36,16 +37,25 @@ pub struct RecoveryReport {
 /// Settles the intents of this work tree, and those whose work tree is gone. The caller holds the
 /// lock.
 pub fn recover(workspace: &Workspace) -> Result<RecoveryReport> {
+    recover_for(workspace, Deeds::Ordinary)
+}
+
+/// The same ahead of a deed of upkeep: during maintenance too.
+pub fn recover_for_upkeep(workspace: &Workspace) -> Result<RecoveryReport> {
+    recover_for(workspace, Deeds::Upkeep)
+}
+
+fn recover_for(workspace: &Workspace, deeds: Deeds) -> Result<RecoveryReport> {
     let _timer = Timer::phase("recover");
     let log = workspace.use_case("RECOVER", None);
-    log.end(settle_all(workspace), |report| About {
+    log.end(settle_all(workspace, deeds), |report| About {
         is_odd: !report.left_alone.is_empty(),
         is_nothing: report.completed.is_empty() && report.aborted.is_empty(),
         ..About::many(report.completed.len() + report.aborted.len())
     })
 }
 
-fn settle_all(workspace: &Workspace) -> Result<RecoveryReport> {
+fn settle_all(workspace: &Workspace, deeds: Deeds) -> Result<RecoveryReport> {
     let mut report = RecoveryReport::default();
     remove_own_litter(workspace);
     let waiting = pending(workspace)?;
@@ -58,7 +68,7 @@ fn settle_all(workspace: &Workspace) -> Result<RecoveryReport> {
     if own.is_empty() && orphans.is_empty() {
         return Ok(report);
     }
-    let mut archive = Archive::create(workspace)?;
+    let mut archive = Archive::create_for(workspace, deeds)?;
     for intent in own {
         settle(workspace, &mut archive, &intent, &mut report)?;
     }
@@ -119,7 +129,10 @@ pub(super) fn take_steps(
         Ok(()) => intent.remove(workspace),
         Err(error) => {
             let mut report = RecoveryReport::default();
+            // What is recorded is finished, though maintenance was switched on since.
+            let deeds = std::mem::replace(&mut archive.deeds, Deeds::Upkeep);
             let settled = settle(workspace, archive, intent, &mut report);
+            archive.deeds = deeds;
             // A passing trouble, such as a git that a Ctrl-C hit: all stands as was meant by now.
             let whole = report.aborted.is_empty() && report.left_alone.is_empty();
             if settled.is_ok() && whole { Ok(()) } else { Err(error) }
@@ -399,6 +412,7 @@ fn remove_own_litter(workspace: &Workspace) {
         folder.remove_temps();
     }
     detach::remove_litter(workspace);
+    TempFolder::remove_left(&workspace.store_folder(), try_out::TAG);
     let now = workspace.now().to_string();
     // Segments that `reconcile` puts back have no intent; new ones stand in this month's folder.
     let month = format!(".codex/evidence/segments/{}/{}", &now[..4], &now[5..7]);

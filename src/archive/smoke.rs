@@ -52,7 +52,7 @@ pub(super) fn smoke(workspace: &Workspace, report: &mut HealthReport) {
                 Ok(Seen::Fine("may write".to_owned()))
             });
             if let Some(mut driver) = driver {
-                on_server(workspace, driver.as_mut(), report);
+                within(workspace, driver.as_mut(), report);
             }
         }
         Ok(ArchivePlace::File(file)) => beside(workspace, &file, report),
@@ -60,7 +60,7 @@ pub(super) fn smoke(workspace: &Workspace, report: &mut HealthReport) {
     }
 }
 
-fn on_server(workspace: &Workspace, driver: &mut dyn Driver, report: &mut HealthReport) {
+fn within(workspace: &Workspace, driver: &mut dyn Driver, report: &mut HealthReport) {
     let Some(probe) = probe(report) else { return };
     let stored = probe.store(workspace, driver, report);
     if let Some(item) = stored {
@@ -72,6 +72,20 @@ fn on_server(workspace: &Workspace, driver: &mut dyn Driver, report: &mut Health
     report.check("smoke-clean", || {
         probe.is_absent(driver).map(|()| Seen::Fine("rolled back, nothing stays".to_owned()))
     });
+}
+
+/// The same within the archive `file`, in a transaction that is rolled back.
+pub(super) fn smoke_in(workspace: &Workspace, file: &Path, report: &mut HealthReport) {
+    let mut driver = None;
+    report.check("smoke-connect", || {
+        let mut opened = Sqlite::open(file, Access::Write)?;
+        opened.begin()?;
+        driver = Some(opened);
+        Ok(Seen::Fine("may write".to_owned()))
+    });
+    if let Some(mut driver) = driver {
+        within(workspace, &mut driver, report);
+    }
 }
 
 /// The same in a file of its own in the archive's folder, where space and rights are the archive's.

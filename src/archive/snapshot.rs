@@ -10,6 +10,7 @@ use crate::backend::{Access, SqliteScratch, check_schema, schema_version};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
+use super::maintenance::Deeds;
 use super::opening::home_of;
 use super::remembered::Merge;
 use super::transfer::fill;
@@ -61,6 +62,7 @@ impl Archive {
             return Err(Error::NoArchive { action: "open the archive", place });
         }
         this.schema = schema;
+        this.deeds = Deeds::Upkeep;
         Ok((this, file))
     }
 
@@ -70,6 +72,7 @@ impl Archive {
         let mut this = Self::around(workspace, Box::new(driver), Access::Create, true)?;
         crate::backend::apply(this.driver.as_mut(), this.now)?;
         this.home = home_of(&ArchivePlace::Server(workspace.config.url().clone()))?;
+        this.deeds = Deeds::Upkeep;
         // What is copied was signed where it was written.
         this.pen = None;
         Ok((this, file))
@@ -81,6 +84,12 @@ impl Workspace {
     pub fn backup_folder(&self) -> Result<Option<PathBuf>> {
         self.check_trust("backup.dest")?;
         self.config.backup_dest(&self.top)
+    }
+
+    /// The file that the configuration names for the results of drills, if it does.
+    pub fn drill_checklist(&self) -> Result<Option<PathBuf>> {
+        self.check_trust("backup.drill_checklist")?;
+        self.config.drill_checklist(&self.top)
     }
 
     /// The folder of bundles, as the configuration says.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::evidence::SEGMENT_FOLDER;
 
 use super::journaled::record_of;
+use super::maintenance::Maintenance;
 use super::{Archive, Workspace, pending, segments};
 
 /// One screen of what is going on.
@@ -27,6 +28,8 @@ pub struct StatusReport {
     pub stored_bytes: u64,
     /// Records of evidence.
     pub records: u64,
+    /// The maintenance that the archive is in.
+    pub maintenance: Option<Maintenance>,
     /// The last record: time, action, actor, digest.
     pub last_record: Option<LastRecord>,
     /// Deeds whose segment is staged and not committed.
@@ -97,6 +100,7 @@ pub fn status(workspace: &Workspace) -> Result<StatusReport> {
 fn fill(archive: &mut Archive, report: &mut StatusReport) -> Result<()> {
     [report.items, report.artifacts, report.content_bytes, report.stored_bytes] =
         archive.catalog().totals()?;
+    report.maintenance = archive.maintenance()?;
     report.records = archive.ledger().count()?;
     if let Some(stored) = archive.ledger().newest(1)?.first() {
         let record = record_of(stored)?;

@@ -24,6 +24,7 @@ impl Archive {
     ) -> Result<T> {
         self.again_and_again(|archive| {
             archive.driver().begin()?;
+            archive.check_not_maintained()?;
             let done = work(archive)?;
             archive.undo_transaction();
             Ok(done)
@@ -68,6 +69,8 @@ impl Archive {
             self.driver().rollback();
             return Ok(done);
         }
+        // Now that nobody else writes: what was said before this counts, what comes later waits.
+        self.check_not_maintained()?;
         let done = work(self)?;
         match self.driver().commit() {
             Ok(()) => Ok(done),

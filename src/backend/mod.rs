@@ -15,6 +15,7 @@ mod holds;
 mod holes;
 mod items;
 mod ledger;
+mod maintenance;
 #[cfg(feature = "mariadb")]
 mod mariadb;
 mod memory;

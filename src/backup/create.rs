@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::archive::{Archive, Depth, Workspace, recover};
+use crate::archive::{Archive, Depth, Workspace, recover_for_upkeep};
 use crate::backend::Access;
 use crate::error::{Error, Result};
 use crate::evidence::{Action, Event};
@@ -25,7 +25,7 @@ use super::manifest::Manifest;
 use super::name::{BackupName, Stamp, Suffix, stem};
 use super::open::{ArchiveTaker, look_into, read};
 use super::seal::{Key, Sealing, seal};
-use super::{container, destination, mount, prune};
+use super::{container, destination, mount, prune, room};
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -186,7 +186,7 @@ fn create_one(
     let spool = Spool::only_in(scratch.clone());
     if *source == Source::Own && !options.dry_run {
         let _lock = workspace.lock()?;
-        recover(workspace)?;
+        recover_for_upkeep(workspace)?;
     }
     let name = stem(&source.name(workspace)?, options.suffix.as_ref());
     let target = Target::choose(workspace, &options.dest, name, options.sealing.is_sealed());
@@ -291,7 +291,9 @@ fn write_out(
     container::write(data, &manifest, &mut plain)?;
     let dest = &options.dest;
     files::create_folders(dest)?;
-    check_room(dest, &plain)?;
+    let needed = plain.metadata().map_err(Error::io("read", "backup"))?.len();
+    // Encryption and the checksum add little.
+    room::check(dest, needed + needed / 64)?;
     remove_litter(dest, &target.name.stem)?;
     let folder = Arc::new(Folder::make_below("write", dest, &target.name.folder())?);
     let tag = litter_tag(&target.name.stem);
@@ -322,19 +324,6 @@ fn remove_litter(dest: &Path, stem: &str) -> Result<()> {
                 files::remove_file(&path)?;
             }
         }
-    }
-    Ok(())
-}
-
-fn check_room(dest: &Path, plain: &File) -> Result<()> {
-    let needed = plain.metadata().map_err(Error::io("read", "backup"))?.len();
-    // Encryption and the checksum add little.
-    let needed = needed + needed / 64 + (64 << 10);
-    let free = files::room(dest)?.bytes;
-    if free < needed {
-        let why = format!("the backup needs {needed} bytes, and {free} are free");
-        let source = io::Error::new(io::ErrorKind::StorageFull, why);
-        return Err(Error::io("write to", dest)(source));
     }
     Ok(())
 }
@@ -414,8 +403,8 @@ fn read_back(
 fn record(workspace: &Workspace, options: &CreateOptions, report: &Created) -> Result<String> {
     let actor = options.actor.as_ref().ok_or(Error::Missing { what: "the actor (`--by`)" })?;
     let _lock = workspace.lock()?;
-    recover(workspace)?;
-    let mut archive = Archive::create(workspace)?;
+    recover_for_upkeep(workspace)?;
+    let mut archive = Archive::open_for_upkeep(workspace)?;
     let label = workspace.label().map_or("", |label| label.as_str()).to_owned();
     let mut event = Event::new(Action::Backup, actor.as_str());
     event.repo = (!label.is_empty()).then(|| label.clone());

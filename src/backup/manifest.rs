@@ -146,6 +146,13 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Bytes of the archive among its files; 0 where there is none.
+    pub fn archive_bytes(&self) -> u64 {
+        let path = self.archive.as_ref().map(|it| it.path.as_str());
+        let mut files = self.files.iter();
+        files.find(|file| Some(file.path.as_str()) == path).map_or(0, |file| file.size_bytes)
+    }
+
     /// Bytes of all files.
     pub fn size_bytes(&self) -> u64 {
         self.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size_bytes))

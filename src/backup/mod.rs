@@ -7,7 +7,9 @@
 mod container;
 mod create;
 mod destination;
+mod drill;
 mod gather;
+mod gpg;
 mod list;
 mod manifest;
 mod mount;
@@ -15,15 +17,17 @@ mod name;
 mod open;
 mod prune;
 mod restore;
+mod room;
 mod seal;
 mod verify;
 
 pub use create::{CreateOptions, CreateReport, Created, create};
+pub use drill::{DrillCheck, DrillKind, DrillOptions, DrillReport, drill};
 pub use gather::LeftOut;
 pub use list::{ListReport, Listed, list};
 pub use manifest::{MANIFEST, Manifest};
 pub use name::Suffix;
 pub use prune::{PruneOptions, PruneReport, prune};
 pub use restore::{RestoreBackupOptions, RestoreBackupReport, restore};
-pub use seal::{Passphrase, Sealing, VARIABLE};
+pub use seal::{Key, Passphrase, Sealing, VARIABLE};
 pub use verify::{VerifyOptions, VerifyReport, verify};

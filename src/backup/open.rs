@@ -12,7 +12,9 @@ use crate::model::RepoPath;
 use crate::progress::Progress;
 
 use super::container::{self, Contents, Taker};
+use super::gpg;
 use super::manifest::{ArchiveEntry, Manifest};
+use super::room;
 use super::seal::{Key, unseal};
 
 /// How much is read at once.
@@ -36,14 +38,18 @@ pub(super) fn read(
     if head.starts_with(&GZIP) {
         return container::read(object, source, taker);
     }
-    unseal(object, source, key, |plain| {
+    let take = |plain: &mut dyn Read| {
         let contents = container::read(object, &mut *plain, taker)?;
         // The end of the message says whether any of it was changed.
         io::copy(plain, &mut io::sink()).map_err(|error| {
             Error::damaged("backup", object, format!("it was changed, or breaks off: {error}"))
         })?;
         Ok(contents)
-    })
+    };
+    match key {
+        Key::Gpg => gpg::unseal(object, source, take),
+        _ => unseal(object, source, key, take),
+    }
 }
 
 /// Takes the archive out of a container, into a file without a name.
@@ -59,6 +65,11 @@ impl ArchiveTaker {
         Self { scratch_folder: scratch_folder.to_path_buf(), path: None, scratch: None }
     }
 
+    /// The folder on whose file system it is.
+    pub fn scratch_folder(&self) -> &Path {
+        &self.scratch_folder
+    }
+
     /// The archive's file, where the container had one.
     pub fn finish(self) -> Option<SqliteScratch> {
         self.scratch
@@ -68,7 +79,7 @@ impl ArchiveTaker {
 impl Taker for ArchiveTaker {
     fn begin(&mut self, manifest: &Manifest) -> Result<()> {
         self.path = manifest.archive.as_ref().map(|it| it.path.clone());
-        Ok(())
+        room::check(&self.scratch_folder, manifest.archive_bytes())
     }
 
     fn folder(&mut self, _: &RepoPath) -> Result<()> {

@@ -89,7 +89,7 @@ fn prune_one(
 }
 
 /// The backups of this name that have their checksum, the oldest first.
-fn pairs(dest: &Path, stem: &str) -> Result<Vec<Found>> {
+pub(super) fn pairs(dest: &Path, stem: &str) -> Result<Vec<Found>> {
     let mut pairs = Vec::new();
     for found in backups(dest)? {
         if found.name.stem == stem && matches!(read_checksum(&found.path)?, Checksum::Says(_)) {

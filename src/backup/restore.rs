@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::archive::{
-    Depth, HealthOptions, HealthReport, ReinstateOptions, ReinstateReport, Workspace, health,
-    reinstate, write_archive,
+    ArchivePlace, Depth, HealthOptions, HealthReport, ReinstateOptions, ReinstateReport, Workspace,
+    health, reinstate, write_archive,
 };
 use crate::backend::Access;
 use crate::error::{Error, Result};
@@ -25,7 +25,8 @@ use super::destination::{Checksum, digest_of, read_checksum};
 use super::manifest::Manifest;
 use super::name::Stamp;
 use super::open::{ArchiveTaker, look_into, read};
-use super::seal::{Key, Passphrase};
+use super::room;
+use super::seal::Key;
 
 /// Which backup, and where to.
 #[derive(Debug, Clone)]
@@ -40,8 +41,8 @@ pub struct RestoreBackupOptions {
     pub dry_run: bool,
     /// Who does it.
     pub actor: Actor,
-    /// The passphrase, where there is one.
-    pub passphrase: Option<Passphrase>,
+    /// What opens it.
+    pub key: Key,
 }
 
 /// What was restored.
@@ -125,7 +126,9 @@ fn restore_one(
     }
     report.archive = Some(reinstate(workspace, seen.archive, seen.file, &how)?);
     if !options.dry_run {
-        judge(&health(workspace, HealthOptions { smoke: true })?, &mut report);
+        // Its drills were recorded since it was made: that they are due is no fault of the restore.
+        let options = HealthOptions { smoke: true, drills: false };
+        judge(&health(workspace, options)?, &mut report);
     }
     Ok(report)
 }
@@ -143,9 +146,9 @@ fn open(
     options: &RestoreBackupOptions,
     taker: &mut Both,
 ) -> Result<(String, Option<String>, Contents)> {
-    let key = options.passphrase.clone().map_or(Key::None, Key::Passphrase);
+    let key = &options.key;
     let Some(file) = &options.file else {
-        let contents = read("-", std::io::stdin(), &key, taker)?;
+        let contents = read("-", std::io::stdin(), key, taker)?;
         return Ok(("-".to_owned(), None, contents));
     };
     let file = workspace.cwd.join(file);
@@ -163,7 +166,7 @@ fn open(
         _ => {}
     }
     let source = File::open(&file).map_err(Error::io("read", &file))?;
-    let contents = read(&object, source, &key, taker)?;
+    let contents = read(&object, source, key, taker)?;
     Ok((object, Some(sha256.to_string()), contents))
 }
 
@@ -177,12 +180,19 @@ struct Both {
     unpacked: Option<files::TempFolder>,
     is_folder: bool,
     dry_run: bool,
+    /// Where the archive will stand once it was taken out, if it will.
+    place: Option<PathBuf>,
 }
 
 impl Both {
     fn new(workspace: &Workspace, options: &RestoreBackupOptions) -> Self {
         Self {
             archive: ArchiveTaker::new(&workspace.scratch_folder()),
+            place: match (&options.output, workspace.archive_place()) {
+                (Some(output), _) => Some(workspace.cwd.join(output)),
+                (None, Ok(ArchivePlace::File(file))) => Some(file),
+                (None, _) => None,
+            },
             target: options.output.as_ref().map(|it| workspace.cwd.join(it)),
             top: workspace.top.clone(),
             unpacked: None,
@@ -221,11 +231,21 @@ impl Taker for Both {
         if self.is_folder {
             let target = self.target.clone().unwrap_or_else(|| self.top.join(&manifest.folder));
             if !self.dry_run {
+                room::check(files::folder_of(&target), manifest.size_bytes())?;
                 self.unpacked = Some(files::TempFolder::beside(&target)?);
             }
             self.target = Some(target);
         }
-        self.archive.begin(manifest)
+        self.archive.begin(manifest)?;
+        match &self.place {
+            // It is taken out, and then copied to where it belongs.
+            Some(place) if !self.is_folder && !self.dry_run => {
+                let bytes = manifest.archive_bytes();
+                let (scratch, place) = (self.archive.scratch_folder(), files::folder_of(place));
+                room::check_two((scratch, bytes), (place, bytes))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn folder(&mut self, path: &RepoPath) -> Result<()> {

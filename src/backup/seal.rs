@@ -54,26 +54,45 @@ impl Sealing {
 }
 
 /// What opens a backup.
-#[derive(Debug, Clone)]
-pub(super) enum Key {
+#[derive(Clone, Default)]
+pub enum Key {
     /// Nothing is needed, or nothing is there.
+    #[default]
     None,
     /// The passphrase.
-    #[cfg_attr(
-        not(feature = "openpgp"),
-        expect(dead_code, reason = "without OpenPGP nothing is opened")
-    )]
     Passphrase(Passphrase),
+    /// The OpenPGP secret key in a file.
+    Secret {
+        /// The file, armored or not.
+        file: PathBuf,
+        /// What opens the key itself, where it is protected.
+        passphrase: Option<Passphrase>,
+    },
+    /// Whatever keys and agent gpg has.
+    Gpg,
     /// The key of this one message, which its maker has.
     #[cfg(feature = "openpgp")]
     Session(Vec<u8>),
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Passphrase(_) => "Passphrase(***)",
+            Self::Secret { .. } => "Secret(***)",
+            Self::Gpg => "Gpg",
+            #[cfg(feature = "openpgp")]
+            Self::Session(_) => "Session(***)",
+        })
+    }
 }
 
 #[cfg(feature = "openpgp")]
 mod openpgp {
     use pgp::composed::{
         DecryptionOptions, Deserializable, Esk, Message, MessageBuilder, PlainSessionKey,
-        RawSessionKey, SignedPublicKey, TheRing,
+        RawSessionKey, SignedPublicKey, SignedSecretKey, TheRing,
     };
     use pgp::crypto::hash::HashAlgorithm;
     use pgp::crypto::sym::SymmetricKeyAlgorithm;
@@ -141,40 +160,89 @@ mod openpgp {
                 "it is not encrypted, though its name says so",
             ));
         }
-        if let (Message::Encrypted { esk, .. }, false) = (&message, matches!(key, Key::Session(_)))
+        if let (Message::Encrypted { esk, .. }, Key::None | Key::Passphrase(_)) = (&message, key)
             && !esk.iter().any(|it| matches!(it, Esk::SymKeyEncryptedSessionKey(_)))
         {
-            let why =
-                "it is encrypted for keys: let `gpg -d` decrypt it, and give `-` for the file";
+            let why = "it is encrypted for keys: give a secret one by `--key FILE`, or `--gpg` to let \
+                       gpg open it";
             return Err(Error::invalid("backup", object, why));
         }
-        let password = match key {
-            Key::Passphrase(Passphrase(text)) => Some(Password::from(text.as_str())),
-            _ => None,
-        };
-        let session = match key {
-            Key::None => {
-                return Err(Error::Missing { what: "the passphrase (CODEX_BACKUP_GPG_KEY)" });
-            }
-            Key::Session(bytes) => Some(PlainSessionKey::V3_4 {
-                sym_alg: CIPHER,
-                key: RawSessionKey::from(bytes.clone()),
-            }),
-            Key::Passphrase(_) => None,
-        };
-        let decrypt_options =
-            DecryptionOptions::new().set_seipdv1_read_mode(Seipdv1ReadMode::Streaming);
-        let ring = TheRing {
-            message_password: password.iter().collect(),
-            session_keys: session.into_iter().collect(),
-            decrypt_options,
-            ..TheRing::default()
-        };
-        let (mut message, _) = message.decrypt_the_ring(ring, true).map_err(|_| {
-            let why = "it does not open this backup, which may have been changed";
-            Error::invalid("passphrase", VARIABLE, why)
-        })?;
+        let keyring = Keyring::of(key)?;
+        let (mut message, _) =
+            message.decrypt_the_ring(keyring.ring(), true).map_err(|_| does_not_open(key))?;
         then(&mut message)
+    }
+
+    /// The error of a key that is another one.
+    fn does_not_open(key: &Key) -> Error {
+        match key {
+            Key::Secret { file, .. } => {
+                let why = "the backup is not encrypted for it, or was changed; or the passphrase of \
+                           the key is not the one in CODEX_BACKUP_GPG_KEY";
+                Error::invalid("secret key", file.display().to_string(), why)
+            }
+            _ => {
+                let why = "it does not open this backup, which may have been changed";
+                Error::invalid("passphrase", VARIABLE, why)
+            }
+        }
+    }
+
+    /// All that a key has to open a message with.
+    #[derive(Default)]
+    struct Keyring {
+        message: Option<Password>,
+        secret: Option<SignedSecretKey>,
+        of_secret: Option<Password>,
+        session: Option<PlainSessionKey>,
+    }
+
+    impl Keyring {
+        fn of(key: &Key) -> Result<Self> {
+            let password = |it: &Passphrase| Password::from(it.0.as_str());
+            let missing = || Error::Missing { what: "the passphrase (CODEX_BACKUP_GPG_KEY)" };
+            Ok(match key {
+                // gpg was asked before.
+                Key::None | Key::Gpg => return Err(missing()),
+                Key::Passphrase(it) => Self { message: Some(password(it)), ..Self::default() },
+                Key::Secret { file, passphrase } => {
+                    let secret = secret_key(file)?;
+                    let is_protected = secret.primary_key.secret_params().is_encrypted()
+                        || secret.secret_subkeys.iter().any(|it| it.secret_params().is_encrypted());
+                    if is_protected && passphrase.is_none() {
+                        return Err(missing());
+                    }
+                    let of_secret = passphrase.as_ref().filter(|_| is_protected).map(password);
+                    Self { secret: Some(secret), of_secret, ..Self::default() }
+                }
+                Key::Session(bytes) => {
+                    let key = RawSessionKey::from(bytes.clone());
+                    let session = PlainSessionKey::V3_4 { sym_alg: CIPHER, key };
+                    Self { session: Some(session), ..Self::default() }
+                }
+            })
+        }
+
+        fn ring(&self) -> TheRing<'_> {
+            TheRing {
+                message_password: self.message.iter().collect(),
+                secret_keys: self.secret.iter().collect(),
+                key_passwords: self.of_secret.iter().collect(),
+                session_keys: self.session.iter().cloned().collect(),
+                decrypt_options: DecryptionOptions::new()
+                    .set_seipdv1_read_mode(Seipdv1ReadMode::Streaming),
+            }
+        }
+    }
+
+    fn secret_key(path: &std::path::Path) -> Result<SignedSecretKey> {
+        let shown = path.display().to_string();
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let (key, _) = SignedSecretKey::from_reader_single(file).map_err(|error| {
+            let why = format!("it holds no OpenPGP secret key: {error}");
+            Error::invalid("secret key", shown, why)
+        })?;
+        Ok(key)
     }
 
     /// A key that a backup is encrypted for.

@@ -23,8 +23,8 @@ pub struct VerifyOptions {
     pub file: Option<PathBuf>,
     /// How much of the content is decoded.
     pub depth: Depth,
-    /// The passphrase, where there is one.
-    pub passphrase: Option<Passphrase>,
+    /// What opens it.
+    pub key: Key,
 }
 
 /// What was seen.
@@ -77,7 +77,6 @@ fn look(
     progress: &dyn Progress,
 ) -> Result<VerifyReport> {
     let mut report = VerifyReport { checksum: "absent", ..VerifyReport::default() };
-    let key = options.passphrase.clone().map_or(Key::None, Key::Passphrase);
     let mut taker = ArchiveTaker::new(&workspace.scratch_folder());
     let contents = match &options.file {
         Some(file) => {
@@ -92,11 +91,11 @@ fn look(
                 Checksum::Says(_) => "differs",
             };
             let source = File::open(&file).map_err(Error::io("read", &file))?;
-            read(&report.file, source, &key, &mut taker)
+            read(&report.file, source, &options.key, &mut taker)
         }
         None => {
             report.file = "-".to_owned();
-            read("-", std::io::stdin(), &key, &mut taker)
+            read("-", std::io::stdin(), &options.key, &mut taker)
         }
     };
     match report.checksum {
@@ -163,7 +162,7 @@ pub(super) fn is_whole(
             _ => Some("it is not what the file beside it says".to_owned()),
         });
     }
-    let options =
-        VerifyOptions { file: Some(file.to_path_buf()), depth: Depth::Sample, passphrase };
+    let key = passphrase.map_or(Key::None, Key::Passphrase);
+    let options = VerifyOptions { file: Some(file.to_path_buf()), depth: Depth::Sample, key };
     Ok(look(workspace, &options, progress)?.faults.into_iter().next())
 }

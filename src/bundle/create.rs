@@ -129,6 +129,10 @@ fn create_one(
     let mut lock = plan.lock(repository, options)?;
     if let Some(archive) = &mut archive {
         lock.evidence_head = evidence_head(workspace, archive)?;
+        if !options.dry_run {
+            // It is recorded when it is made, and is not made where it cannot be.
+            archive.check_not_maintained()?;
+        }
     }
     let has_archive = archive.is_some();
     drop(archive);

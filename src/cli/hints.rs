@@ -137,6 +137,7 @@ pub fn hints(error: &Error, place: &Place) -> Vec<String> {
             hints
         }
         Error::Signing { .. } => one("ssh-add -l".to_owned()),
+        Error::Gpg { .. } => one("gpg --list-secret-keys".to_owned()),
         Error::Docker { .. } => one("docker image ls".to_owned()),
         Error::Credentials { found, .. } => credentials(found, place),
         Error::EntryCredentials { .. } => {
@@ -237,6 +238,8 @@ fn refused(action: &str, object: &str, refusal: &Refusal, place: &Place) -> Opti
             format!("git codex-archive retention plan --of {scope} --output {} --force", path())
         }
         Refusal::Older { .. } => place.again(None, "--allow-older"),
+        // Whoever switched it on says when it is over.
+        Refusal::Maintenance { .. } => "git codex-archive status".to_owned(),
         Refusal::OtherMount { .. } => format!("findmnt --target {}", quote(object)),
         Refusal::Spike { .. } => place.again(None, "--allow-spike"),
         Refusal::ChangedMeanwhile => place.again(None, ""),

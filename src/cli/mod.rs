@@ -24,9 +24,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::error::Error;
 use commands::{
     approve, backup, batch_restore, batch_store, bundle, cat, config_show, copy, drop, evidence,
-    export, fsck, health_check, hold, hook, hooks, import, init, list, log, memory, migrate,
-    policy, prune_request, purge, reconcile, request, restore, retention, schema, show, status,
-    store, trust, undo, verify,
+    export, fsck, health_check, hold, hook, hooks, import, init, list, log, maintenance, memory,
+    migrate, policy, prune_request, purge, reconcile, request, restore, retention, schema, show,
+    status, store, trust, undo, verify,
 };
 use context::Context;
 use hints::Place;
@@ -187,6 +187,8 @@ enum Command {
     Memory(memory::Args),
     /// Back up the data, prove backups, and put them back
     Backup(backup::Args),
+    /// Let nobody change the archive, until it is over
+    Maintenance(maintenance::Args),
     /// Bundle releases, check them, and make them again
     Bundle(bundle::Args),
     /// Check whether the archive is well
@@ -325,6 +327,7 @@ fn in_workspace(context: &Context<'_>, command: &Command) -> crate::Result<u8> {
         Command::Retention(args) => retention::run(context, args)?,
         Command::Memory(args) => memory::run(context, args)?,
         Command::Backup(args) => backup::run(context, args)?,
+        Command::Maintenance(args) => ui.show(&maintenance::run(context, args)?),
         Command::Bundle(args) => bundle::run(context, args)?,
         Command::HealthCheck(args) => health_check::run(context, args)?,
         Command::Status(args) => ui.show(&status::run(context, args)?),

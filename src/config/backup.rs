@@ -24,6 +24,16 @@ impl Config {
         self.is_on("backup.encrypt")
     }
 
+    /// For how many days a good drill of any kind counts, where that is set.
+    pub fn drill_spot_days(&self) -> Option<u64> {
+        self.count("backup.drill_spot_days")
+    }
+
+    /// For how many days a good full drill counts, where that is set.
+    pub fn drill_full_days(&self) -> Option<u64> {
+        self.count("backup.drill_full_days")
+    }
+
     /// What stands behind the name of a backup.
     pub fn backup_suffix(&self) -> Option<&str> {
         match self.datum("backup.suffix") {

@@ -124,6 +124,25 @@ pub const KEYS: &[Key] = &[
         ..EMPTY
     },
     Key {
+        name: "backup.drill_spot_days",
+        kind: Kind::Count { least: 1, most: 36_500 },
+        meaning: "After how many days without a good drill, spot or full, `health-check` fails.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.drill_full_days",
+        kind: Kind::Count { least: 1, most: 36_500 },
+        meaning: "After how many days without a good full drill `health-check` fails.",
+        ..EMPTY
+    },
+    Key {
+        name: "backup.drill_checklist",
+        kind: Kind::Path,
+        flag: Some("--checklist"),
+        meaning: "The file that the results of drills are added to, in Markdown.",
+        ..EMPTY
+    },
+    Key {
         name: "backup.suffix",
         kind: Kind::Text { least: 1, most: 64 },
         flag: Some("--suffix"),

@@ -76,6 +76,16 @@ impl Config {
         }
     }
 
+    /// The file for the results of drills, where `backup.drill_checklist` names one.
+    pub fn drill_checklist(&self, top: &Path) -> Result<Option<PathBuf>> {
+        match self.datum("backup.drill_checklist") {
+            Some(Datum::Path(path)) => {
+                self.resolve("backup.drill_checklist", "use", top, path).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The folder for backups, where `backup.dest` names one.
     pub fn backup_dest(&self, top: &Path) -> Result<Option<PathBuf>> {
         match self.datum("backup.dest") {

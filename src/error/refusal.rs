@@ -159,6 +159,12 @@ pub enum Refusal {
         /// What it lacks, as a clause.
         why: String,
     },
+    /// The archive is in maintenance, and nobody changes it.
+    #[error("it is in maintenance {told}")]
+    Maintenance {
+        /// Since when, by whom and why.
+        told: String,
+    },
     /// The destination of backups is not what it was.
     #[error("{why}")]
     OtherMount {

@@ -1,7 +1,7 @@
 //! A folder beside its target that becomes the target, whole, or goes away.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,21 @@ use std::sync::Arc;
 use super::{Folder, TEMP_PREFIX, create_folders, folder_of, remove_tree, rename, sync_folder};
 use crate::error::{Error, Result};
 
+/// How many names are tried.
+const ATTEMPTS: u32 = 100;
+
+/// What their names begin with: not as those of temporary files, which go with the next changing
+/// command, used or not.
+fn prefix(tag: &str) -> String {
+    format!(".codex-{tag}-")
+}
+
 /// A folder that is being filled.
 #[derive(Debug)]
 pub struct TempFolder {
     path: PathBuf,
+    /// Keeps others from taking it for one that a killed process left.
+    _lock: Option<File>,
 }
 
 impl TempFolder {
@@ -29,7 +40,52 @@ impl TempFolder {
         }
         let made = rustix::fs::mkdir(&path, rustix::fs::Mode::RWXU);
         made.map_err(|errno| Error::io("create", &path)(errno.into()))?;
-        Ok(Self { path })
+        Ok(Self { path, _lock: None })
+    }
+
+    /// An empty folder in `parent`, for its owner alone, that no other process uses. Those with the
+    /// same `tag` that killed processes left go.
+    pub fn alone_in(parent: &Path, tag: &str) -> Result<Self> {
+        create_folders(parent)?;
+        Self::remove_left(parent, tag);
+        let prefix = prefix(tag);
+        for number in 1..=ATTEMPTS {
+            let path = parent.join(format!("{prefix}{}-{number}", std::process::id()));
+            match rustix::fs::mkdir(&path, rustix::fs::Mode::RWXU) {
+                Err(rustix::io::Errno::EXIST) => continue,
+                made => made.map_err(|errno| Error::io("create", &path)(errno.into()))?,
+            }
+            // Before it is locked somebody may take it for one that was left.
+            let Ok(folder) = File::open(&path) else { continue };
+            match folder.try_lock() {
+                Ok(()) if path.is_dir() => return Ok(Self { path, _lock: Some(folder) }),
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(_)) => return Ok(Self { path, _lock: None }),
+            }
+        }
+        let source = io::Error::from(io::ErrorKind::AlreadyExists);
+        Err(Error::io("create a folder in", parent)(source))
+    }
+
+    /// Removes those with this `tag` in `parent` that killed processes left.
+    pub fn remove_left(parent: &Path, tag: &str) {
+        let prefix = prefix(tag);
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            if !entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+                continue;
+            }
+            let Ok(left) = File::open(entry.path()) else { continue };
+            // Where folders cannot be locked, nobody knows whether it is in use.
+            if left.try_lock().is_ok() {
+                // Others may be at it too; what cannot be removed stays.
+                let _ = remove_tree(&entry.path());
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Makes the folder `path` in it.

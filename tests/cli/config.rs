@@ -83,6 +83,28 @@ const ROWS: &[Row] = &[
         [same("true", "true"), same("false", "false"), same("true", "true")],
     ),
     row(
+        "backup.drill_spot_days",
+        &[],
+        &[],
+        [same("1", "1"), same("35", "35"), same("36500", "36500")],
+    ),
+    row(
+        "backup.drill_full_days",
+        &[],
+        &[],
+        [same("1", "1"), same("100", "100"), same("36500", "36500")],
+    ),
+    row(
+        "backup.drill_checklist",
+        &[],
+        &[],
+        [
+            same("docs/drills.md", "'docs/drills.md'"),
+            same("/two.md", "'/two.md'"),
+            same("../three.md", "'../three.md'"),
+        ],
+    ),
+    row(
         "backup.suffix",
         &[],
         &[],

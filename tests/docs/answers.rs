@@ -111,6 +111,14 @@ const TYPED: &[(&str, &str)] = &[
     ("backup prune", "git codex-archive --json backup prune --dest ../backups --keep 1"),
     ("backup verify", "git codex-archive --json backup verify ../backups/*/*/*.gz"),
     ("backup restore", "git codex-archive --json backup restore ../backups/*/*/*.gz --dry-run"),
+    (
+        "backup drill",
+        "git codex-archive --json backup drill --full --dest ../backups --checklist drills.md",
+    ),
+    ("maintenance", "git codex-archive --json maintenance on --reason x"),
+    ("status", "git codex-archive --json status"),
+    ("backup restore", "git codex-archive --json backup restore ../backups/*/*/*.gz"),
+    ("maintenance", "git codex-archive --json maintenance off"),
     ("", "mkdir ../data && ln -s none ../data/link && echo x >../data/file"),
     ("backup create", "git codex-archive --json backup create --source ../data --dest ../others"),
     (

@@ -199,3 +199,18 @@ fn crash_backup_create() {
 fn crash_backup_restore() {
     sweep(&deeds::BACKUP_RESTORE);
 }
+
+#[test]
+fn crash_backup_drill() {
+    sweep(&deeds::BACKUP_DRILL);
+}
+
+#[test]
+fn crash_maintenance_on() {
+    sweep(&deeds::MAINTENANCE_ON);
+}
+
+#[test]
+fn crash_maintenance_off() {
+    sweep(&deeds::MAINTENANCE_OFF);
+}

@@ -82,10 +82,17 @@ fn a_writer_does_the_daily_work_and_erases_nothing() {
             &["evidence", "verify"],
             &["health-check"],
             &["migrate", "--status"],
+            &["maintenance", "on", "--reason", "damage"],
+            &["maintenance", "off"],
+            &["maintenance", "on", "--reason", "damage again"],
         ] {
             repo.archive(line).ok();
         }
+        repo.archive(["store", "_codex_", "src/live.py", "--reason", "dead"]).fails(6);
+        repo.archive(["maintenance", "off"]).ok();
         for sql in [
+            "UPDATE meta SET v = 'x'",
+            "DELETE FROM meta",
             "UPDATE evidence SET action = 'X'",
             "DELETE FROM evidence",
             "UPDATE evidence_block SET bytes = bytes",

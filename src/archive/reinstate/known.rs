@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::archive::journaled::record_of;
-use crate::archive::{Archive, Workspace};
+use crate::archive::{Archive, Maintenance, Workspace};
 use crate::backend::LedgerRow;
 use crate::error::Result;
 use crate::evidence::{Action, Record, SEGMENT_FOLDER, Segment, is_segment_path};
@@ -57,6 +57,9 @@ pub(super) struct Known {
     lost: BTreeMap<(String, Digest), Lost>,
     /// Up to which record each log is known that the backup breaks off.
     pub broken_off: BTreeMap<LogId, u64>,
+    /// The maintenance that the archive here is in: by its own mark, or where it is lost by the
+    /// journal.
+    pub maintenance: Option<Maintenance>,
 }
 
 impl Known {
@@ -70,13 +73,18 @@ impl Known {
         for entry in archive.register().ledger()? {
             known.add_purge(entry, "backup");
         }
+        let is_lost = live.is_none();
         if let Some(live) = live {
+            known.maintenance = live.maintenance()?;
             known.add_archive(live, archive)?;
         }
         for line in archive.journal().lines()? {
             // What is no record is for `evidence verify` to tell.
             if let Ok((record, digest)) = line?.record() {
                 known.add_record(&record, digest, "journal", archive)?;
+                if let Some(after) = Maintenance::after(&record).filter(|_| is_lost) {
+                    known.maintenance = after;
+                }
             }
         }
         known.add_segments(workspace, archive)?;
@@ -215,10 +223,15 @@ impl Known {
     }
 }
 
-/// Whether a record only tells of backups: the newest backup always lacks its own.
+/// Whether a record only tells of backups, of which the newest always lacks its own, or of maintenance,
+/// which comes before a restore and is taken over.
 fn is_about_backups(record: &Record) -> bool {
     matches!(
         record.event.action,
-        Action::Backup | Action::BackupRestore | Action::Drill | Action::LogStart
+        Action::Backup
+            | Action::BackupRestore
+            | Action::Drill
+            | Action::LogStart
+            | Action::Maintenance
     )
 }

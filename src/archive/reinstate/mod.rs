@@ -24,6 +24,7 @@ use crate::evidence::{Action, Event};
 use crate::fs::{self as files, Executable, TempFile};
 use crate::model::{Actor, DeedId};
 
+use super::maintenance::{Deeds, Maintenance, TAKEN_OVER};
 use super::{Archive, ArchivePlace, Workspace, recovery};
 use known::Known;
 pub use known::Lost;
@@ -64,6 +65,8 @@ pub struct ReinstateReport {
     pub lost: Vec<Lost>,
     /// Content that was purged, and was in the backup.
     pub purged_again: Vec<PurgedAgain>,
+    /// The maintenance that the archive stays in.
+    pub maintenance: Option<Maintenance>,
     /// Digest of the record.
     pub evidence: String,
 }
@@ -87,7 +90,7 @@ pub fn reinstate(
         ReinstateReport { archive: place.display().to_string(), ..ReinstateReport::default() };
     let mut live = aside::open_live(workspace, &place, &mut report)?;
     if live.is_some() {
-        recovery::recover(workspace)?;
+        recovery::recover_for_upkeep(workspace)?;
     }
     apply(archive.driver(), workspace.now())?;
     archive.schema = LATEST_VERSION;
@@ -96,6 +99,8 @@ pub fn reinstate(
     if report.lost_records > 0 && !options.allow_older {
         return Err(older(&report, options));
     }
+    archive.take_over_maintenance(known.maintenance.as_ref(), &options.actor)?;
+    report.maintenance = known.maintenance.clone();
     report.purged_again = purges::apply(&mut archive, &known)?;
     if options.dry_run {
         return Ok(report);
@@ -113,7 +118,7 @@ pub fn reinstate(
     temp.publish(&place)?;
     files::sync_folder(files::folder_of(&place))?;
     // The journal is written anew, and the links are mended.
-    Archive::create(workspace)?;
+    Archive::create_for(workspace, Deeds::Upkeep)?;
     drop(lock);
     Ok(report)
 }
@@ -138,6 +143,11 @@ pub fn write_archive(
     archive.schema = LATEST_VERSION;
     let known = Known::gather(workspace, live.as_mut(), &mut archive)?;
     known.tell(&mut report);
+    if report.lost_records > 0 && !options.allow_older {
+        return Err(older(&report, options));
+    }
+    // Another file: nobody is at work on it.
+    archive.take_over_maintenance(None, &options.actor)?;
     report.purged_again = purges::apply(&mut archive, &known)?;
     if options.dry_run {
         return Ok(report);
@@ -200,6 +210,9 @@ fn record(
     add("purged", json!(purged));
     if let Some(name) = aside.and_then(Path::file_name) {
         add(rollback::ASIDE, json!(name.to_string_lossy()));
+    }
+    if let Some(maintenance) = &report.maintenance {
+        add(TAKEN_OVER, json!(maintenance));
     }
     if let Some(last) = journal::last_line(archive)? {
         add(journal::REPLACED, json!(last.to_string()));

@@ -1,18 +1,17 @@
 //! `backup`: data folders go to another place, proven, and come back.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use crate::archive::Depth;
 use crate::backup::{
-    CreateOptions, CreateReport, Created, ListReport, Passphrase, PruneOptions, PruneReport,
-    RestoreBackupOptions, RestoreBackupReport, Sealing, Suffix, VARIABLE, VerifyOptions,
-    VerifyReport, create, list, prune, restore, verify,
+    CreateOptions, DrillKind, DrillOptions, Key, Passphrase, PruneOptions, RestoreBackupOptions,
+    Sealing, Suffix, VARIABLE, VerifyOptions, create, drill, list, prune, restore, verify,
 };
 use crate::cli::context::Context;
-use crate::cli::report::{Form, Report};
-use crate::cli::text::{BAD, FAINT, GOOD, ODD, PLAIN, Text, count, counted};
 use crate::error::{Error, Result};
 
 const EXAMPLES: &str = "Examples:
@@ -23,6 +22,9 @@ const EXAMPLES: &str = "Examples:
   git codex-archive backup list --dest /mnt/backups
   git codex-archive backup verify /mnt/backups/2026/11-21/codex-1a2b3c4d-20261121T092810Z.tar.gz
   git codex-archive backup restore /mnt/backups/2026/11-21/codex-1a2b3c4d-20261121T092810Z.tar.gz
+  git codex-archive backup drill --spot --dest /mnt/backups
+  git codex-archive backup drill --full --dest /mnt/backups --checklist docs/drills.md
+  git codex-archive backup verify --key ops-secret.asc FILE.tar.gz.gpg
   gpg -d codex-1a2b3c4d-20261121T092810Z.tar.gz.gpg | git codex-archive backup restore -
 
 A backup is `YYYY/MM-DD/NAME[-SUFFIX]-YYYYMMDDTHHMMSSZ.tar.gz[.gpg]` below the destination, with its
@@ -57,6 +59,8 @@ enum Command {
         /// Decode and hash all content, not only a sample
         #[arg(long)]
         deep: bool,
+        #[command(flatten)]
+        key: KeyArgs,
     },
     /// Put a backup back
     Restore {
@@ -75,7 +79,11 @@ enum Command {
         /// Who does it (default: CODEX_ACTOR, else git's user.email)
         #[arg(long, value_name = "ACTOR")]
         by: Option<String>,
+        #[command(flatten)]
+        key: KeyArgs,
     },
+    /// Try a backup out, record what came of it, and write the list of results
+    Drill(DrillArgs),
     /// Remove all but the newest backups of one name and suffix
     Prune {
         /// The destination (default: backup.dest)
@@ -94,6 +102,63 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("kind").required(true).args(["spot", "full"]))]
+struct DrillArgs {
+    /// The backup (default: the newest of this repository's own data at the destination)
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Check sums, unpack it, open its archive, and read a sample
+    #[arg(long)]
+    spot: bool,
+    /// The same of everything; bring up a working archive from it, and restore items
+    #[arg(long)]
+    full: bool,
+    /// The destination (default: backup.dest)
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    dest: Option<PathBuf>,
+    /// What stands behind the name of the newest one (default: backup.suffix)
+    #[arg(long, value_name = "LABEL", conflicts_with = "file")]
+    suffix: Option<String>,
+    /// How many files are read again in a spot drill, and how many items restored in a full one
+    #[arg(long, value_name = "N", default_value = "16",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    sample: u32,
+    /// The file that the list of results is added to (default: backup.drill_checklist)
+    #[arg(long, value_name = "FILE")]
+    checklist: Option<PathBuf>,
+    /// Who does it (default: CODEX_ACTOR, else git's user.email)
+    #[arg(long, value_name = "ACTOR")]
+    by: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// What opens an encrypted backup, beside the passphrase in the environment.
+#[derive(Debug, clap::Args)]
+struct KeyArgs {
+    /// Open it with the OpenPGP secret key in this file; the key's own passphrase, where it has one,
+    /// is in CODEX_BACKUP_GPG_KEY
+    #[arg(long, value_name = "FILE", conflicts_with = "gpg")]
+    key: Option<PathBuf>,
+    /// Let gpg open it, with the keys and the agent that it has
+    #[arg(long)]
+    gpg: bool,
+}
+
+impl KeyArgs {
+    fn opener(&self, context: &Context<'_>) -> Result<Key> {
+        if self.gpg {
+            return Ok(Key::Gpg);
+        }
+        let passphrase = passphrase(context)?;
+        Ok(match &self.key {
+            Some(file) => Key::Secret { file: context.workspace.cwd.join(file), passphrase },
+            None => passphrase.map_or(Key::None, Key::Passphrase),
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -143,24 +208,27 @@ pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
             let dest = destination(context, dest.as_deref())?;
             ui.show(&list(workspace, &dest, suffix.as_ref())?)
         }
-        Command::Verify { file, deep } => {
+        Command::Verify { file, deep, key } => {
             let options = VerifyOptions {
                 file: input(file),
                 depth: if *deep { Depth::All } else { Depth::Sample },
-                passphrase: passphrase(context)?,
+                key: key.opener(context)?,
             };
             ui.show(&verify(workspace, &options, &progress)?)
         }
-        Command::Restore { file, output, allow_older, dry_run, by } => {
+        Command::Restore { file, output, allow_older, dry_run, by, key } => {
             let options = RestoreBackupOptions {
                 file: input(file),
                 output: output.clone(),
                 allow_older: *allow_older,
                 dry_run: *dry_run,
                 actor: context.actor(by.as_deref())?,
-                passphrase: passphrase(context)?,
+                key: key.opener(context)?,
             };
             ui.show(&restore(workspace, &options, &progress)?)
+        }
+        Command::Drill(args) => {
+            ui.show(&drill(workspace, &drill_options(context, args)?, &progress)?)
         }
         Command::Prune { dest, source, suffix, keep, dry_run } => {
             let options = PruneOptions {
@@ -204,6 +272,26 @@ fn create_options(context: &Context<'_>, args: &CreateArgs) -> Result<CreateOpti
     })
 }
 
+fn drill_options(context: &Context<'_>, args: &DrillArgs) -> Result<DrillOptions> {
+    let dest = match &args.file {
+        Some(_) => None,
+        None => Some(destination(context, args.dest.as_deref())?),
+    };
+    Ok(DrillOptions {
+        file: args.file.clone(),
+        dest,
+        suffix: suffix_of(context, args.suffix.as_deref())?,
+        kind: if args.full { DrillKind::Full } else { DrillKind::Spot },
+        sample: args.sample.into(),
+        checklist: match &args.checklist {
+            Some(given) => Some(given.clone()),
+            None => context.workspace.drill_checklist()?,
+        },
+        key: args.key.opener(context)?,
+        actor: context.actor(args.by.as_deref())?,
+    })
+}
+
 /// The file, or nothing for standard input.
 fn input(file: &Path) -> Option<PathBuf> {
     (file != Path::new("-")).then(|| file.to_path_buf())
@@ -229,171 +317,4 @@ fn kept(context: &Context<'_>, given: Option<u32>) -> usize {
 
 fn passphrase(context: &Context<'_>) -> Result<Option<Passphrase>> {
     context.variable(VARIABLE)?.map(|text| Passphrase::new(&text)).transpose()
-}
-
-impl Report for CreateReport {
-    fn form(&self) -> Form {
-        Form::Deed
-    }
-
-    fn write_human(&self, out: &mut Text) {
-        for made in &self.items {
-            write_created(out, made, self.dry_run);
-        }
-    }
-
-    /// Done in part where something in a folder is not in its backup.
-    fn exit_code(&self) -> u8 {
-        if self.items.iter().all(|made| made.left_out.is_empty()) { 0 } else { 3 }
-    }
-}
-
-fn write_created(out: &mut Text, made: &Created, dry_run: bool) {
-    let what = if dry_run { "Would back up" } else { "Backed up" };
-    out.parts(&[(GOOD, what), (PLAIN, &format!(" {} to {}", made.source, made.file))]);
-    let data = format!("{}, {} bytes", counted(made.files, "file"), count(made.data_bytes));
-    out.field("data", data);
-    if let (Some(items), Some(records)) = (made.items, made.records) {
-        out.field("archive", format!("{}, {}", counted(items, "item"), counted(records, "record")));
-    }
-    if !dry_run {
-        let sealed = if made.encrypted { ", encrypted" } else { "" };
-        out.field(
-            "backup",
-            format!("{} bytes{sealed}, read back and opened", count(made.size_bytes)),
-        );
-        out.field("sha256", &made.sha256);
-    }
-    for left in &made.left_out {
-        out.parts(&[(ODD, "left out: "), (PLAIN, &format!("{}: {}", left.path, left.why))]);
-    }
-    for path in &made.unsettled {
-        out.parts(&[(ODD, "changed while it was read: "), (PLAIN, path)]);
-    }
-    for file in &made.pruned {
-        out.field(if dry_run { "would go" } else { "removed" }, file);
-    }
-    if !made.evidence.is_empty() {
-        out.field("record", &made.evidence);
-    }
-}
-
-impl Report for ListReport {
-    fn write_human(&self, out: &mut Text) {
-        if self.items.is_empty() {
-            out.line(format!("No backups in {}.", self.dest));
-            return;
-        }
-        let row = |it: &crate::backup::Listed| {
-            let mut notes = Vec::new();
-            notes.extend(it.own.then_some("own"));
-            notes.extend(it.encrypted.then_some("encrypted"));
-            notes.extend((!it.has_checksum).then_some("no checksum: not counted"));
-            vec![it.created_at.clone(), it.name.clone(), count(it.size_bytes), notes.join(", ")]
-        };
-        let rows: Vec<Vec<String>> = self.items.iter().map(row).collect();
-        out.table(&["made", "name", "bytes", ""], &rows);
-    }
-}
-
-impl Report for VerifyReport {
-    fn write_human(&self, out: &mut Text) {
-        let (style, what) = if self.ok { (GOOD, "Whole") } else { (BAD, "Not whole") };
-        out.parts(&[(style, what), (PLAIN, &format!(": {}", self.file))]);
-        if let (Some(at), Some(folder)) = (&self.created_at, &self.folder) {
-            out.field("made", at);
-            out.field("data", format!("{folder}, {}", counted(self.files, "file")));
-        }
-        if let (Some(items), Some(records)) = (self.items, self.records) {
-            let decoded = counted(self.artifacts_decoded, "artifact");
-            let (items, records) = (counted(items, "item"), counted(records, "record"));
-            out.field("archive", format!("{items}, {records}, {decoded} decoded"));
-        }
-        if let Some(sha256) = &self.sha256 {
-            out.field("sha256", format!("{sha256} (the file beside it: {})", self.checksum));
-        }
-        for fault in &self.faults {
-            out.parts(&[(BAD, "fault: "), (PLAIN, fault)]);
-        }
-    }
-
-    fn exit_code(&self) -> u8 {
-        if self.ok { 0 } else { 4 }
-    }
-}
-
-impl Report for RestoreBackupReport {
-    fn form(&self) -> Form {
-        Form::Deed
-    }
-
-    fn write_human(&self, out: &mut Text) {
-        let what = if self.dry_run { "Would restore" } else { "Restored" };
-        out.parts(&[(GOOD, what), (PLAIN, &format!(": {} ({})", self.file, self.created_at))]);
-        if let Some(output) = &self.output {
-            out.field("to", output);
-        }
-        if let Some(aside) = &self.kept_aside {
-            out.field("kept aside", aside);
-        }
-        if let Some(archive) = &self.archive {
-            write_archive(out, archive);
-        }
-        if let Some(health) = &self.health {
-            out.field("health", health);
-        }
-        for failed in &self.health_failed {
-            out.parts(&[(BAD, "failed: "), (PLAIN, failed)]);
-        }
-    }
-
-    /// Something found where the archive is not well afterwards.
-    fn exit_code(&self) -> u8 {
-        if self.health_failed.is_empty() { 0 } else { 4 }
-    }
-}
-
-fn write_archive(out: &mut Text, report: &crate::archive::ReinstateReport) {
-    out.field("to", &report.archive);
-    if let Some(aside) = &report.kept_aside {
-        out.field("kept aside", aside);
-    }
-    if let Some(why) = &report.unreadable {
-        out.parts(&[(ODD, "what stood there could not be read: "), (PLAIN, why)]);
-    }
-    for lost in &report.lost {
-        let digest = format!("  {}", lost.digest);
-        out.parts(&[(ODD, "lost: "), (PLAIN, &lost.to_string()), (FAINT, &digest)]);
-    }
-    for again in &report.purged_again {
-        write_purged(out, again);
-    }
-    if !report.evidence.is_empty() {
-        out.field("record", &report.evidence);
-    }
-}
-
-fn write_purged(out: &mut Text, again: &crate::archive::PurgedAgain) {
-    let paths = again.paths.join(", ");
-    let said = format!("{paths} ({}, said by the {})", again.sha256, again.known_by);
-    out.parts(&[(ODD, "purged again: "), (PLAIN, &said)]);
-}
-
-impl Report for PruneReport {
-    fn form(&self) -> Form {
-        Form::Deed
-    }
-
-    fn write_human(&self, out: &mut Text) {
-        let kept = counted(self.kept, "backup");
-        let what = match (self.pruned.is_empty(), self.dry_run) {
-            (true, _) => "Nothing to remove",
-            (false, true) => "Would remove",
-            (false, false) => "Removed",
-        };
-        out.parts(&[(GOOD, what), (PLAIN, &format!(": {} keeps {kept}", self.name))]);
-        for file in &self.pruned {
-            out.line(format!("  {file}"));
-        }
-    }
 }

@@ -26,7 +26,7 @@ pub struct Args {
 
 /// Checks connection, schema, a sample of bytes, evidence, and what is around; shows it.
 pub fn run(context: &Context<'_>, args: &Args) -> Result<u8> {
-    let mut report = health(&context.workspace, HealthOptions { smoke: args.smoke })?;
+    let mut report = health(&context.workspace, HealthOptions { smoke: args.smoke, drills: true })?;
     let is_in_tree =
         context.workspace.repository.as_ref().is_some_and(|it| it.work_tree().is_some());
     if is_in_tree {

@@ -22,6 +22,7 @@ pub mod import;
 pub mod init;
 pub mod list;
 pub mod log;
+pub mod maintenance;
 pub mod memory;
 pub mod migrate;
 pub mod policy;

@@ -61,6 +61,9 @@ impl Report for Shown {
         if let Some(last) = &report.last_record {
             out.field("last", format!("{} {} by {}", last.ts, last.action, last.actor));
         }
+        if let Some(it) = &report.maintenance {
+            out.parts(&[(ODD, "maintenance   "), (PLAIN, &it.to_string())]);
+        }
         if let Some(hooks) = &self.hooks {
             out.field("hooks", hooks.summary());
         }

@@ -1,6 +1,7 @@
 //! Backups: what other programs take them for, what is seen of damage, and what comes back.
 
 mod create;
+mod drill;
 mod restore;
 mod rotate;
 mod sealed;

@@ -1,7 +1,8 @@
 //! What comes back, and what does not.
 
 use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::common::{Outcome, TestRepo, is_embedded};
 use super::{backup, restore, secret, with_items};
 
 /// The folder of the archive.
-fn store(repo: &TestRepo) -> std::path::PathBuf {
+fn store(repo: &TestRepo) -> PathBuf {
     repo.common_dir().join("codex-archive")
 }
 
@@ -229,10 +230,14 @@ fn it_does_not_come_back_by_a_file_either() {
     let file = backup(&repo, &[]);
     purge(&repo);
     let out = repo.world.path("out.sqlite");
-    restore(&repo, &file, &["--output", out.to_str().unwrap()]).ok().says("purged again");
+    let output = ["--output", out.to_str().unwrap()];
+    restore(&repo, &file, &output).fails(6).says("it is older than what this clone knows");
+    assert!(!out.exists());
+    let older = [output[0], output[1], "--allow-older"];
+    restore(&repo, &file, &older).ok().says("purged again");
     assert!(!has_secret(&out));
     assert!(repo.archive(["list"]).ok().said("src/old.py"));
-    restore(&repo, &file, &["--output", out.to_str().unwrap()]).fails(1);
+    restore(&repo, &file, &older).fails(1);
 }
 
 #[test]
@@ -321,5 +326,122 @@ fn a_data_folder_takes_its_place_and_the_old_one_stays() {
     let aside = Path::new(told["kept_aside"].as_str().unwrap()).to_path_buf();
     assert_eq!(fs::read_to_string(aside.join("a.txt")).unwrap(), "two\n");
     assert_eq!(fs::read_to_string(aside.join("b.txt")).unwrap(), "new\n");
-    assert_eq!(repo.litter(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(repo.litter(), Vec::<PathBuf>::new());
+}
+
+/// A copy of the backup `file`, in which `change` changed what the files are; the manifest is the first.
+pub fn changed(
+    repo: &TestRepo,
+    file: &Path,
+    change: impl FnOnce(&mut Value, &mut Vec<(tar::Header, PathBuf, Vec<u8>)>),
+) -> PathBuf {
+    let source = flate2::read::GzDecoder::new(fs::File::open(file).unwrap());
+    let mut source = tar::Archive::new(source);
+    let mut entries: Vec<_> = source
+        .entries()
+        .unwrap()
+        .map(|entry| {
+            let mut entry = entry.unwrap();
+            let (header, name) = (entry.header().clone(), entry.path().unwrap().into_owned());
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            (header, name, bytes)
+        })
+        .collect();
+    let at = entries.iter().position(|it| it.1.ends_with("MANIFEST.json")).unwrap();
+    let mut manifest: Value = serde_json::from_slice(&entries[at].2).unwrap();
+    change(&mut manifest, &mut entries);
+    entries[at].2 = manifest.to_string().into_bytes();
+    let out = repo.world.path("changed.tar.gz");
+    let gzip = fs::File::create(&out).unwrap();
+    let gzip = flate2::write::GzEncoder::new(gzip, flate2::Compression::fast());
+    let mut copy = tar::Builder::new(gzip);
+    for (mut header, name, bytes) in entries {
+        header.set_size(bytes.len() as u64);
+        copy.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    copy.into_inner().unwrap().finish().unwrap();
+    out
+}
+
+/// A copy of `file` whose manifest says that its files are larger than any disk.
+fn of_impossible_size(repo: &TestRepo, file: &Path) -> PathBuf {
+    changed(repo, file, |manifest, _| {
+        for file in manifest["files"].as_array_mut().unwrap() {
+            file["size_bytes"] = (1u64 << 60).into();
+        }
+    })
+}
+
+#[test]
+fn what_does_not_fit_is_not_begun() {
+    let repo = with_items();
+    repo.file(".codex-api/a.txt", "one\n").commit("data");
+    for file in [backup(&repo, &[]), backup(&repo, &["--source", ".codex-api"])] {
+        let huge = of_impossible_size(&repo, &file);
+        repo.unchanged(|repo| {
+            let out = repo.world.path("out");
+            let said = restore(repo, &huge, &["--output", out.to_str().unwrap()]).fails(1);
+            said.says("the backup needs ").says(" bytes there, and ").says(" are free");
+            assert!(!out.exists());
+        });
+    }
+    let huge = of_impossible_size(&repo, &backup(&repo, &[]));
+    super::verify(&repo, &huge).fails(1).says(" are free");
+}
+
+#[test]
+fn an_archive_in_maintenance_stays_in_it() {
+    if !is_embedded() {
+        return;
+    }
+    let on = |repo: &TestRepo| {
+        repo.archive(["maintenance", "on", "--reason", "damage", "--by", "ann"]).ok();
+    };
+    for lost in [None, Some("archive.sqlite"), Some("")] {
+        let repo = with_items();
+        let file = backup(&repo, &[]);
+        on(&repo);
+        let during = backup(&repo, &["--suffix", "during"]);
+        for file in [&file, &during] {
+            match lost {
+                None => {}
+                Some("") => remove_archive(&repo),
+                Some(name) => fs::remove_file(store(&repo).join(name)).unwrap(),
+            }
+            let line = ["--json", "backup", "restore", file.to_str().unwrap()];
+            let told = repo.archive(line).ok().json();
+            let status = repo.archive(["--json", "status"]).ok().json();
+            assert_eq!(told["archive"]["maintenance"], status["maintenance"]);
+            // Where nothing is left that tells of it, it is over.
+            let by = if lost == Some("") { Value::Null } else { "ann".into() };
+            assert_eq!(status["maintenance"]["by"], by, "{lost:?} {file:?}");
+        }
+        repo.archive(["maintenance", "off", "--by", "ann"]).ok();
+        repo.store(&["src/live.py"]);
+        repo.commit("more").is_well();
+    }
+}
+
+#[test]
+fn a_backup_of_a_newer_version_is_not_restored() {
+    if !is_embedded() || !crate::common::have("sqlite3") {
+        return;
+    }
+    let repo = with_items();
+    let file = backup(&repo, &[]);
+    let newer = changed(&repo, &file, |manifest, entries| {
+        let archive = entries.iter_mut().find(|it| it.1.ends_with("archive.sqlite")).unwrap();
+        let copy = repo.world.path("newer.sqlite");
+        fs::write(&copy, &archive.2).unwrap();
+        let step = "INSERT INTO schema_migrations (version, name, checksum, applied_at)
+                    VALUES (999, 'x', zeroblob(32), '2030-01-01T00:00:00.000Z')";
+        repo.types(&format!("sqlite3 '{}' \"{step}\"", copy.display())).ok();
+        archive.2 = fs::read(&copy).unwrap();
+        let files = manifest["files"].as_array_mut().unwrap();
+        let entry = files.iter_mut().find(|it| it["path"] == "archive.sqlite").unwrap();
+        entry["sha256"] = crate::common::sha256(&archive.2).into();
+        entry["size_bytes"] = archive.2.len().into();
+    });
+    repo.unchanged(|repo| restore(repo, &newer, &[]).fails(8).says("schema version 999"));
 }

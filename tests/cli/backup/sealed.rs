@@ -149,7 +149,7 @@ fn a_recipient_opens_it_with_a_key() {
         );
         gpg(&only).ok().says("Whole");
     }
-    verify(&sealed(&repo), &file).fails(2).says("gpg -d");
+    verify(&sealed(&repo), &file).fails(2).says("--key FILE");
     repo.remove("ann.asc").remove("bob.gpg");
     let secret_key = repo.top.join("nothing.asc");
     fs::write(
@@ -160,4 +160,103 @@ fn a_recipient_opens_it_with_a_key() {
     let at = dest(&repo);
     let line = ["backup", "create", "--dest", at.to_str().unwrap(), "--recipient", "nothing.asc"];
     repo.archive(line).fails(2).says("it holds no OpenPGP public key");
+}
+
+/// A repository that gpg has keys for: ann's is open, bob's has a passphrase, eve's opens nothing.
+fn with_keys() -> TestRepo {
+    let repo = with_items();
+    let home = repo.world.path("keys");
+    fs::create_dir(&home).unwrap();
+    let repo = repo.env("GNUPGHOME", home.to_str().unwrap());
+    repo.types("chmod 700 $GNUPGHOME").ok();
+    for (name, words) in [("ann@x", ""), ("bob@x", WORDS), ("eve@x", "")] {
+        let pass = format!("--batch --quiet --pinentry-mode loopback --passphrase '{words}'");
+        repo.types(&format!("gpg {pass} --quick-gen-key {name} default default never")).ok();
+        let file = format!("../{}.key", &name[..3]);
+        repo.types(&format!("gpg {pass} --armor --export-secret-keys {name} >{file}")).ok();
+        repo.types(&format!("gpg --batch --armor --export {name} >../{}.asc", &name[..3])).ok();
+    }
+    repo
+}
+
+#[test]
+fn a_secret_key_in_a_file_opens_it() {
+    if !have("gpg") {
+        return;
+    }
+    let repo = with_keys();
+    let file = backup(&repo, &["--recipient", "../ann.asc", "--recipient", "../bob.asc"]);
+    let file = file.to_str().unwrap();
+    let with = |repo: &TestRepo, key: &str| {
+        repo.archive(["backup", "verify", file, "--key", &format!("../{key}.key")])
+    };
+    with(&repo, "ann").ok().says("2 artifacts decoded");
+    with(&sealed(&repo), "ann").ok();
+    with(&repo, "bob").fails(2).says("the passphrase (CODEX_BACKUP_GPG_KEY) is missing");
+    with(&sealed(&repo), "bob").ok().says("Whole");
+    with(&repo.env("CODEX_BACKUP_GPG_KEY", "other"), "bob")
+        .fails(2)
+        .says("the backup is not encrypted for it");
+    with(&repo, "eve").fails(2).says("the backup is not encrypted for it");
+    let line = ["backup", "verify", file, "--key", "../ann.asc"];
+    repo.archive(line).fails(2).says("it holds no OpenPGP secret key");
+    let line = ["backup", "verify", file, "--key", "../none.key"];
+    repo.archive(line).fails(1).says("none.key");
+    let mut leaks = Leaks::of(&[WORDS]);
+    let said = sealed(&repo).archive(["--debug", "backup", "verify", file, "--key", "../bob.key"]);
+    leaks.in_outcome(&said.ok());
+    leaks.in_repository(&repo);
+    leaks.none();
+    if crate::common::is_embedded() {
+        fs::remove_dir_all(repo.common_dir().join("codex-archive")).unwrap();
+        repo.archive(["backup", "restore", file, "--key", "../ann.key"]).ok();
+        repo.is_well();
+    }
+}
+
+#[test]
+fn gpg_opens_it_with_its_own_keys() {
+    if !have("gpg") {
+        return;
+    }
+    let repo = with_keys();
+    let made = backup(&repo, &["--recipient", "../ann.asc"]);
+    let file = made.to_str().unwrap();
+    repo.archive(["backup", "verify", file, "--gpg"]).ok().says("2 artifacts decoded");
+    repo.types(&format!("git codex-archive backup verify - --gpg <'{file}'")).ok().says("Whole");
+    let line = ["backup", "verify", file, "--gpg", "--key", "../ann.key"];
+    repo.archive(line).fails(2);
+    // Without the key, without gpg, and of a message that was changed.
+    let nobody = repo.world.path("nobody");
+    fs::create_dir(&nobody).unwrap();
+    let stranger = repo.env("GNUPGHOME", nobody.to_str().unwrap());
+    let said = stranger.archive(["backup", "verify", file, "--gpg"]).fails(1);
+    said.says("gpg could not decrypt").says("hint: gpg --list-secret-keys");
+    let bare = repo.world.path("bare-bin");
+    fs::create_dir(&bare).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for program in ["git", "git-codex-archive"] {
+        let paths = format!("{}:{path}", repo.world.path("bin").display());
+        let found = std::env::split_paths(&paths).map(|it| it.join(program)).find(|it| it.exists());
+        std::os::unix::fs::symlink(found.unwrap(), bare.join(program)).unwrap();
+    }
+    let poor = repo.env("PATH", bare.to_str().unwrap());
+    let said = poor.archive(["backup", "verify", file, "--gpg"]).fails(1);
+    said.says("the `gpg` program does not run");
+    let bytes = fs::read(&made).unwrap();
+    let damaged = repo.world.path("damaged.tar.gz.gpg");
+    for at in [bytes.len() / 2, bytes.len() - 1] {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x04;
+        fs::write(&damaged, &flipped).unwrap();
+        let line = ["backup", "verify", damaged.to_str().unwrap(), "--gpg"];
+        super::ends(&repo.archive(line), &[1, 4]);
+        repo.unchanged(|repo| {
+            repo.archive(["backup", "restore", damaged.to_str().unwrap(), "--gpg"]).fails(1)
+        });
+    }
+    if crate::common::is_embedded() {
+        repo.archive(["backup", "restore", file, "--gpg"]).ok();
+        repo.is_well();
+    }
 }

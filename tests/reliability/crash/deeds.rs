@@ -30,7 +30,7 @@ pub struct Deed {
 }
 
 /// All of them.
-pub static ALL: [&Deed; 37] = [
+pub static ALL: [&Deed; 40] = [
     &INIT,
     &TRUST,
     &STORE_TWO,
@@ -56,6 +56,9 @@ pub static ALL: [&Deed; 37] = [
     &REPAIR,
     &BACKUP_CREATE,
     &BACKUP_RESTORE,
+    &BACKUP_DRILL,
+    &MAINTENANCE_ON,
+    &MAINTENANCE_OFF,
     &governance::PRUNE_REQUEST,
     &governance::APPROVE,
     &governance::PURGE,
@@ -436,6 +439,44 @@ pub static BACKUP_RESTORE: Deed = Deed {
     },
     again: &[],
     is_atomic: false,
+    on_its_way: &[],
+};
+
+/// Tries a backup out.
+pub static BACKUP_DRILL: Deed = Deed {
+    name: "crash: backup drill",
+    line: &["backup", "drill", "../kept.tar.gz", "--full", "--quiet"],
+    prepare: || {
+        let repo = (BACKUP_RESTORE.prepare)();
+        repo.types("cd .. && sha256sum kept.tar.gz >kept.tar.gz.sha256").ok();
+        repo
+    },
+    again: &[],
+    is_atomic: false,
+    on_its_way: &[],
+};
+
+/// Keeps everybody from changing the archive.
+pub static MAINTENANCE_ON: Deed = Deed {
+    name: "crash: maintenance on",
+    line: &["maintenance", "on", "--reason", "damage", "--quiet"],
+    prepare: || bystanders(with_stub()),
+    again: &[],
+    is_atomic: true,
+    on_its_way: &[],
+};
+
+/// Lets it be changed again.
+pub static MAINTENANCE_OFF: Deed = Deed {
+    name: "crash: maintenance off",
+    line: &["maintenance", "off", "--quiet"],
+    prepare: || {
+        let repo = bystanders(with_stub());
+        repo.archive(MAINTENANCE_ON.line).ok();
+        repo
+    },
+    again: &[],
+    is_atomic: true,
     on_its_way: &[],
 };
 

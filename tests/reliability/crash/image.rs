@@ -67,7 +67,9 @@ impl Image {
             let own = name.strip_prefix(".git/codex-archive/").unwrap_or_default();
             let differs = own.starts_with("archive.sqlite")
                 || ["archive_ops.jsonl", "lock"].contains(&own)
-                || ["intents/", "before-restore-"].iter().any(|it| own.starts_with(it));
+                || ["intents/", "before-restore-", ".codex-drill-"]
+                    .iter()
+                    .any(|it| own.starts_with(it));
             !differs && !name.starts_with(SEGMENTS) && !name.contains(".codex-tmp-")
         });
         this

@@ -99,9 +99,17 @@ fn backups(repo: &TestRepo, part: &str) -> Vec<PathBuf> {
     found
 }
 
+/// What drills unpacked and left.
+fn drills(repo: &TestRepo) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repo.common_dir().join("codex-archive")).into_iter().flatten();
+    let mut left: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    left.retain(|path| path.to_string_lossy().contains(".codex-drill-"));
+    left
+}
+
 /// Once settled: git, stubs, evidence and archive agree, and nothing is left lying about.
 pub fn all_is_well(repo: &TestRepo) -> Held {
-    let left = [intents(repo), repo.litter(), backups(repo, ".codex-tmp-")].concat();
+    let left = [intents(repo), repo.litter(), backups(repo, ".codex-tmp-"), drills(repo)].concat();
     check(left.is_empty(), || format!("left lying about: {left:?}"))?;
     succeeds(&repo.git(["fsck", "--strict", "--no-dangling", "--no-progress"]))?;
     for line in [&["verify", "--all", "--deep"][..], &["fsck"], &["evidence", "verify"]] {

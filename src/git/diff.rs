@@ -43,8 +43,19 @@ impl Repository {
         parse_raw(READ_STAGED, &plumbing::run_checked(READ_STAGED, command, &[])?, self.oid_len)
     }
 
-    /// What the commit or tree `tip` has other than `base`, or than nothing at all.
+    /// What the commit or tree `tip` has other than `base`, or than nothing at all, by path.
     pub fn tree_changes(&self, base: Option<&GitOid>, tip: &GitOid) -> Result<Vec<Change>> {
+        match self.compare_trees(base, tip) {
+            Some(changes) => Ok(changes),
+            None => self.tree_changes_by_git(base, tip),
+        }
+    }
+
+    pub(super) fn tree_changes_by_git(
+        &self,
+        base: Option<&GitOid>,
+        tip: &GitOid,
+    ) -> Result<Vec<Change>> {
         let mut command = self.reading(["diff-tree", "-r"]);
         command.args(RAW).arg(self.tree_or_empty(base)).arg(tip.to_string()).arg("--");
         parse_raw(READ_TREES, &plumbing::run_checked(READ_TREES, command, &[])?, self.oid_len)

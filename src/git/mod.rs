@@ -4,12 +4,14 @@
 //! fetched yet) git reads instead, and callers do not see which. No file of the work tree is
 //! written, no message of git is parsed, every path passes between NUL bytes.
 
+mod ahead;
 mod as_if;
 mod attributes;
 mod blob_id;
 mod cached_trees;
 mod cat_file;
 mod commit;
+mod compare;
 mod diff;
 mod discover;
 mod history;

@@ -176,7 +176,7 @@ impl Repository {
         if oid.as_bytes().len() != self.oid_len {
             return Ok(None);
         }
-        if let Some(found) = self.read_by_library(oid) {
+        if let Some(found) = self.object_at_hand(oid) {
             return Ok(Some(found));
         }
         self.cat_object(oid)
@@ -198,8 +198,9 @@ impl Repository {
         }
     }
 
-    /// What libgit2 reads, which checks the id; `None` leaves the answer to git.
-    fn read_by_library(&self, oid: &GitOid) -> Option<(Kind, Vec<u8>)> {
+    /// What libgit2 reads, which checks the id; `None` leaves the answer to git. No process is
+    /// started, and nothing fetched.
+    pub(super) fn object_at_hand(&self, oid: &GitOid) -> Option<(Kind, Vec<u8>)> {
         let odb = self.library()?.odb().ok()?;
         let object = odb.read(Oid::from_bytes(oid.as_bytes()).ok()?).ok()?;
         Some((word(object.kind())?, object.data().to_vec()))

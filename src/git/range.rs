@@ -45,23 +45,41 @@ impl Repository {
         had: Option<&GitOid>,
         known: Known<'_>,
     ) -> Result<Vec<GitOid>> {
-        let mut command = self.reading(["rev-list", "--boundary", &tip.to_string(), "--not"]);
         // What cannot be read here (a partial clone may fail to fetch it) counts as unknown: more
         // is judged then, never less.
-        if let Some(Ok(Some(commit))) = had.map(|oid| self.peel(oid)) {
-            command.arg(commit.to_string());
-        }
+        let had = had.and_then(|oid| self.peel(oid).ok().flatten());
         // A URL has no tracking branches, and may hold what git would take for a pattern.
         let is_name = |name: &&str| !name.is_empty() && !name.contains(['*', '?', '[', '\\', '\0']);
+        let known = match known {
+            Known::Remote(name) if !is_name(&name) => Known::Nothing,
+            known => known,
+        };
         match known {
-            Known::Remote(name) if is_name(&name) => {
+            Known::Refs => None,
+            Known::Nothing => self.base_of_few(tip, had, None),
+            Known::Remote(name) => self.base_of_few(tip, had, Some(name)),
+        }
+        .map_or_else(|| self.outgoing_bases_by_git(tip, had.as_ref(), known), Ok)
+    }
+
+    /// The same, of commits; a remote has a name that is no pattern.
+    pub(super) fn outgoing_bases_by_git(
+        &self,
+        tip: &GitOid,
+        had: Option<&GitOid>,
+        known: Known<'_>,
+    ) -> Result<Vec<GitOid>> {
+        let mut command = self.reading(["rev-list", "--boundary", &tip.to_string(), "--not"]);
+        command.args(had.map(GitOid::to_string));
+        match known {
+            Known::Remote(name) => {
                 command.arg(format!("--remotes={name}"));
             }
             // HEAD is none of them: in a rebase it is ahead of its branch.
             Known::Refs => {
                 command.args(["--branches", "--tags", "--remotes"]);
             }
-            Known::Nothing | Known::Remote(_) => {}
+            Known::Nothing => {}
         }
         let answer = plumbing::run_checked(OUTGOING, command, &[])?;
         let mut bases = Vec::new();

@@ -144,7 +144,7 @@ impl CommitTree<'_> {
 }
 
 /// Parses `<mode> <name>` NUL `<raw id>`, repeated; `None` on anything else.
-fn parse_tree(mut bytes: &[u8], oid_len: usize) -> Option<Vec<(Vec<u8>, TreeEntry)>> {
+pub(super) fn parse_tree(mut bytes: &[u8], oid_len: usize) -> Option<Vec<(Vec<u8>, TreeEntry)>> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
         let nul = bytes.iter().position(|byte| *byte == 0)?;
@@ -172,7 +172,7 @@ pub(super) fn canonical_mode(mode: u32) -> u32 {
     }
 }
 
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub(super) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::TestRepo;
+use crate::common::{TestRepo, run};
 
 #[test]
 fn init_twice() {
@@ -225,4 +225,28 @@ fn a_hook_whose_program_is_gone_says_what_to_do() {
     repo.append("src/live.py", "y\n").git(["add", "-A"]).ok();
     repo.try_commit("gone").fails(1).says("git-codex-archive is gone").says("hint:");
     repo.env("CODEX_ARCHIVE_SKIP", "1").try_commit("skipped").ok().says("did not check");
+}
+
+#[test]
+fn a_push_of_ordinary_commits_starts_no_git() {
+    let repo = TestRepo::ready();
+    repo.publish();
+    let had = repo.head();
+    for n in 0..3 {
+        repo.append("src/live.py", &format!("# {n}\n")).commit("more");
+    }
+    let line = format!("refs/heads/main {} refs/heads/main {had}\n", repo.head());
+    let hook = || {
+        let mut hook = repo.command("git-codex-archive");
+        // Nothing is found here but the program itself.
+        hook.env("PATH", repo.world.path("bin")).args(["hook", "pre-push", "origin", "file:///x"]);
+        hook
+    };
+    run(hook(), Some(line.as_bytes())).ok();
+    // A stub's attributes are git's to tell.
+    repo.store(&["src/old.py"]);
+    repo.commit("a stub");
+    let line = format!("refs/heads/main {} refs/heads/main {had}\n", repo.head());
+    let told = run(hook(), Some(line.as_bytes()));
+    told.fails(1).says("the `git` program does not run");
 }

@@ -1,8 +1,10 @@
 //! The repository against real git.
 
+mod ahead;
 mod commits;
 mod finding;
 mod reading;
 mod signing;
 mod staged;
+mod trees;
 mod writing;

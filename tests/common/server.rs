@@ -354,10 +354,8 @@ fn start_postgres(programs: &Programs, folder: &Path, port: u16) -> ChildStdin {
     for (setting, file) in [("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")] {
         server.arg("-c").arg(format!("{setting}={}", folder.join(file).display()));
     }
-    // Nothing here outlives the tests. With a database for each test, the launcher of vacuums would
-    // start a process ten times a second.
-    let lasting = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
-    for setting in lasting.into_iter().chain(["shared_buffers=64MB", "max_connections=150"]) {
+    // Nothing here outlives the tests.
+    for setting in ["fsync=off", "shared_buffers=64MB", "max_connections=150"] {
         server.args(["-c", setting]);
     }
     guarded(server, folder)
@@ -383,8 +381,7 @@ fn mariadb(programs: &Programs, folder: &Path, port: u16, more: &[&str]) -> Chil
             ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
         run(programs.command("mariadb-install-db").args(install).arg(&data_argument).args(more));
         let mut server = programs.command("mariadbd");
-        // What is committed outlives the server, and nothing outlives the tests.
-        server.args(["--no-defaults", "--debug-no-sync", "--innodb-flush-method=nosync"]);
+        server.arg("--no-defaults");
         server
     };
     server.args([&data_argument, "--bind-address=127.0.0.1"]);

@@ -139,10 +139,7 @@ impl Dialect {
     pub(super) fn preamble(self) -> String {
         match self {
             // By it an archive is told from a database of something else.
-            // Its program goes on behind an error unless it is told not to.
-            Self::Sqlite => {
-                format!(".bail on\nPRAGMA application_id = {SQLITE_APPLICATION_ID};\n\n")
-            }
+            Self::Sqlite => format!("PRAGMA application_id = {SQLITE_APPLICATION_ID};\n\n"),
             Self::Postgres | Self::Mariadb | Self::Mysql => String::new(),
         }
     }

@@ -100,7 +100,7 @@ fn rows_with_whole_paths_are_found_beside_others() {
     let mut sqlite = repo.command("sqlite3");
     sqlite.arg(&file);
     let said = run(sqlite, Some(schema.as_bytes()));
-    said.fails(1).says("no such column: created_at");
+    said.fails(1).says("no such column: folder_id");
     assert_eq!(repo.archive(["migrate", "--json"]).ok().json()["from"], 5);
     repo.archive(["init", "--repo", "_codex_"]).ok();
     repo.commit("archive");
